@@ -1,0 +1,5 @@
+"""``python -m phantomcal``."""
+
+from phantomcal.cli import main
+
+main()
