@@ -61,6 +61,9 @@ class Geometry(_Strict):
     vial_radius_mm: float = Field(gt=0, description="Inner radius of a vial")
     body_radius_mm: float | None = Field(None, gt=0)
     vial_length_mm: float | None = Field(None, gt=0, description="Filled length along the vial axis")
+    erosion_mm: dict[Modality, float] = Field(
+        default_factory=dict, description="Measure only this far inside the vial wall; by default set from the voxels"
+    )
     position_tolerance_mm: float = Field(1.5, gt=0, description="How far a vial may stand from its printed place")
 
 

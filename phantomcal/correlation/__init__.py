@@ -1,0 +1,1 @@
+"""Region statistics of CT and QSM, and how the two relate across subjects."""

@@ -1,0 +1,1 @@
+"""Vials in phantoms: find them, measure them, fit lines, use the lines."""

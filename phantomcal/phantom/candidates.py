@@ -1,0 +1,241 @@
+"""Ways a layout could lie in a volume: poses from blobs, refined on vial centres, compared by their values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from phantomcal.errors import InputError
+from phantomcal.phantom.blobs import BlobMap, blob_map, peaks
+from phantomcal.phantom.frame import Frame, resample_to_frame
+from phantomcal.phantom.pose import Pose, fit_pose, hypotheses, value_misfit
+from phantomcal.protocol import Protocol
+from phantomcal.results import Modality
+
+Array = NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way the layout could lie in the volume."""
+
+    pose: Pose
+    slab: int
+    match: float
+    misfit: float
+    centres: Array
+    seen: NDArray[np.bool_]
+    values: Array
+
+    @property
+    def cost(self) -> float:
+        """Misfit of values and of places together; small is good."""
+        return self.misfit + 0.5 * (1.0 - self.match) + 0.02
+
+
+@dataclass(frozen=True)
+class Slabs:
+    """A volume in the phantom's frame, averaged over short lengths along the vials."""
+
+    volume: NDArray[np.float32]
+    body: NDArray[np.bool_]
+    start_mm: Array
+    spacing_mm: float
+    half_px: int
+    centres_px: NDArray[np.int64]
+    radius_mm: float
+
+    def picture(self, slab: int) -> NDArray[np.float32]:
+        """Mean picture of slab number `slab`."""
+        return self.at(int(self.centres_px[slab]))
+
+    def at(self, centre_px: int, half_px: int | None = None) -> NDArray[np.float32]:
+        """Mean picture around a plane of the volume."""
+        half = self.half_px if half_px is None else half_px
+        part = self.volume[max(0, centre_px - half) : centre_px + half + 1]
+        mean: NDArray[np.float32] = part.mean(axis=0)
+        return mean
+
+    def along_mm(self, centre_px: int) -> float:
+        """Frame coordinate along the vials of a plane."""
+        return float(self.start_mm[2] + centre_px * self.spacing_mm)
+
+
+def layout_of(protocol: Protocol) -> Array:
+    """Vial places (n, 2), mm, in the protocol's order.
+
+    Raises
+    ------
+    InputError
+        The protocol has no layout.
+    """
+    if not protocol.has_layout:
+        raise InputError("the protocol has no vial places", protocol.name, "add x_mm and y_mm to each vial")
+    return np.array([[v.x_mm, v.y_mm] for v in protocol.vials], dtype=float)
+
+
+def expected_values(protocol: Protocol, modality: Modality) -> Array:
+    """Predicted HU or ppm of each vial, up to a common offset; NaN where nothing predicts it."""
+    predicted = []
+    for vial in protocol.vials:
+        slope = protocol.expected_slope(protocol.series_of(vial), modality)
+        predicted.append(slope.value * protocol.abscissa_of(vial) if slope else float("nan"))
+    return np.array(predicted)
+
+
+def deviation_scale(protocol: Protocol, modality: Modality) -> float:
+    """Deviation of a vial from its expected value that is unremarkable, HU or ppm."""
+    given = protocol.tolerances.vial_deviation.get(modality)
+    if given is not None:
+        return given
+    expected = expected_values(protocol, modality)
+    finite = expected[np.isfinite(expected)]
+    spread = float(np.ptp(finite)) if finite.size > 1 else 0.0
+    return max(0.06 * spread, 5.0 if modality == "ct" else 0.02)
+
+
+def prepare(image: sitk.Image, frame: Frame, protocol: Protocol, modality: Modality) -> Slabs:
+    """Resample a volume to the phantom's frame and cut it into slabs."""
+    radius = min(protocol.radius_of(v) for v in protocol.vials)
+    spacing = min(1.0, radius / 3.5)
+    volume, start = resample_to_frame(image, frame, spacing)
+    background = -1000.0 if modality == "ct" else 0.0
+    volume = np.where(np.isfinite(volume), volume, np.float32(background))
+    if modality == "ct":
+        np.clip(volume, -1024.0, 2000.0, out=volume)
+        body = volume > -400.0
+    else:
+        body = volume != 0.0
+        if body.mean() > 0.95:
+            body = np.ones_like(body)
+    length = protocol.geometry.vial_length_mm or 6 * radius
+    half = max(1, round(float(np.clip(length / 3, 4.0, 15.0)) / spacing / 2))
+    centres = np.arange(min(half, volume.shape[0] // 2), max(volume.shape[0] - half, 1), half)
+    return Slabs(volume, body, start, spacing, half, centres, radius)
+
+
+def slab_blobs(slabs: Slabs, centre_px: int) -> BlobMap:
+    """Blob map of the slab around a plane."""
+    body = slabs.body[centre_px]
+    if not body.any():
+        body = np.ones_like(body)
+    return blob_map(slabs.at(centre_px), slabs.radius_mm / slabs.spacing_mm, body)
+
+
+def centroid(
+    picture: NDArray[np.float32], place_mm: Array, start_mm: Array, spacing_mm: float, radius_mm: float
+) -> tuple[Array, float]:
+    """Centre of a disc near a place, from the share of each pixel it fills.
+
+    Returns
+    -------
+    centre_mm : ndarray, shape (2,)
+    contrast : float
+        Disc mean minus the median of its surroundings.
+    """
+    column, row = (place_mm - start_mm) / spacing_mm
+    reach = int(np.ceil(2.2 * radius_mm / spacing_mm))
+    r0, c0 = round(row) - reach, round(column) - reach
+    part = picture[max(r0, 0) : r0 + 2 * reach + 1, max(c0, 0) : c0 + 2 * reach + 1]
+    if part.size == 0:
+        return place_mm, 0.0
+    y = start_mm[1] + (np.arange(part.shape[0]) + max(r0, 0)) * spacing_mm
+    x = start_mm[0] + (np.arange(part.shape[1]) + max(c0, 0)) * spacing_mm
+    distance = np.hypot(x[None, :] - place_mm[0], y[:, None] - place_mm[1])
+    core, ring = distance <= 0.6 * radius_mm, (distance >= 1.35 * radius_mm) & (distance <= 1.9 * radius_mm)
+    if not core.any() or not ring.any():
+        return place_mm, 0.0
+    background = float(np.median(part[ring]))
+    contrast = float(part[core].mean()) - background
+    if contrast == 0.0:
+        return place_mm, 0.0
+    share = np.clip((part - background) / contrast, 0.0, 1.0) * (distance <= 1.4 * radius_mm)
+    share[share < 0.25] = 0.0
+    total = float(share.sum())
+    if total == 0.0:
+        return place_mm, 0.0
+    return np.array([float((share * x[None, :]).sum()) / total, float((share * y[:, None]).sum()) / total]), contrast
+
+
+def refine(
+    picture: NDArray[np.float32], blobs: BlobMap, pose: Pose, layout: Array, slabs: Slabs, tolerance_mm: float
+) -> tuple[Pose, Array, NDArray[np.bool_]]:
+    """Move a pose onto the measured centres of the vials that stand out.
+
+    Returns
+    -------
+    pose : Pose
+    centres_mm : ndarray, shape (n, 2)
+        Measured centres of the seen vials, layout places of the others.
+    seen : ndarray of bool, shape (n,)
+        Vials with contrast of their own within the position tolerance.
+    """
+    start, spacing = slabs.start_mm[:2], slabs.spacing_mm
+    placed = pose.place(layout)
+    centres, seen = placed, np.zeros(len(layout), dtype=bool)
+    for reach in (2.0, 1.5, 1.0):
+        results = []
+        for p in placed:
+            centre, contrast = centroid(picture, p, start, spacing, slabs.radius_mm)
+            results.append((*centroid(picture, centre, start, spacing, slabs.radius_mm)[:1], contrast))
+        centres = np.array([r[0] for r in results])
+        contrast = np.abs([r[1] for r in results])
+        seen = (contrast > 4.0 * blobs.noise) & (np.linalg.norm(centres - placed, axis=1) < reach * tolerance_mm)
+        if seen.sum() < 2:
+            break
+        # A strong vial shows its centre better, but no vial may pull the whole layout.
+        weight = np.where(seen, np.minimum(contrast / (8.0 * blobs.noise), 1.0), 0.0)
+        pose = fit_pose(layout[seen], centres[seen], weight[seen], pose.mirrored)
+        placed = pose.place(layout)
+    return pose, np.where(seen[:, None], centres, placed), seen
+
+
+def disc_means(picture: NDArray[np.float32], centres: Array, slabs: Slabs, share: float = 0.6) -> Array:
+    """Mean of the picture in a disc of `share` vial radii about each centre; NaN outside the picture."""
+    rows, columns = np.indices(picture.shape)
+    y = slabs.start_mm[1] + rows * slabs.spacing_mm
+    x = slabs.start_mm[0] + columns * slabs.spacing_mm
+    means = []
+    for cx, cy in centres:
+        inside = np.hypot(x - cx, y - cy) <= share * slabs.radius_mm
+        means.append(float(picture[inside].mean()) if inside.any() else float("nan"))
+    return np.array(means)
+
+
+def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: bool | None = None) -> list[Candidate]:
+    """Ways the layout could lie in the volume, best first."""
+    layout = layout_of(protocol)
+    expected, scale = expected_values(protocol, modality), deviation_scale(protocol, modality)
+    tolerance = protocol.geometry.position_tolerance_mm
+    maps = [slab_blobs(slabs, int(c)) for c in slabs.centres_px]
+    separation = slabs.radius_mm / slabs.spacing_mm
+    tops = [peaks(m.visibility, separation, 3 * len(layout) + 10, 0.4) for m in maps]
+    potential = [float(np.sum(m.visibility[t[: len(layout), 0], t[: len(layout), 1]])) for m, t in zip(maps, tops, strict=True)]
+    found: list[Candidate] = []
+    for slab in np.argsort(potential, kind="stable")[::-1][:5]:
+        blobs, top, picture = maps[slab], tops[slab], slabs.picture(int(slab))
+        places = slabs.start_mm[:2] + top[:, ::-1] * slabs.spacing_mm
+        width = 2 * max(1, round(tolerance / slabs.spacing_mm)) + 1
+        wide = sitk.GetArrayFromImage(
+            sitk.GrayscaleDilate(sitk.GetImageFromArray(blobs.visibility), [width // 2] * 2, sitk.sitkBox)
+        )
+        for _, start_pose in hypotheses(
+            layout, places, wide, slabs.start_mm[:2], slabs.spacing_mm, tolerance_mm=tolerance, mirrored=mirrored, keep=12
+        ):
+            pose, centres, seen = refine(picture, blobs, start_pose, layout, slabs, tolerance)
+            values = disc_means(picture, centres, slabs)
+            inside = np.isfinite(values)
+            match = float(np.where(seen, 1.0, 0.0).mean())
+            misfit = value_misfit(np.where(inside, values, 0.0), np.where(inside, expected, np.nan), scale)
+            misfit += float(np.mean(~inside))
+            found.append(Candidate(pose, int(slab), match, misfit, centres, seen, values))
+    return sorted(found, key=lambda c: c.cost)
+
+
+def distinct(found: list[Candidate], tolerance_mm: float) -> list[Candidate]:
+    """Candidates that place at least one vial elsewhere, best first."""
+    kept: list[Candidate] = []
+    for candidate in found:
+        if all(np.max(np.linalg.norm(candidate.centres - k.centres, axis=1)) > 4 * tolerance_mm for k in kept):
+            kept.append(candidate)
+    return kept

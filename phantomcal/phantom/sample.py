@@ -1,0 +1,165 @@
+"""Measure located vials in the original voxels: no interpolation, edges left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from phantomcal.errors import InputError
+from phantomcal.phantom.locate import Located
+from phantomcal.protocol import Protocol
+from phantomcal.results import Modality, VialMeasurement
+
+Array = NDArray[np.float64]
+_MIN_VOXELS = 10
+
+
+@dataclass(frozen=True)
+class VoxelStatistics:
+    """Mean of correlated voxels and what it is worth."""
+
+    mean: float
+    sd: float
+    sem: float
+    n: int
+    n_effective: float
+
+
+def erosion_mm(image: sitk.Image, protocol: Protocol, modality: Modality, axis: int) -> float:
+    """How far inside the vial wall to measure.
+
+    Returns
+    -------
+    float
+        The protocol's value if it has one; else half the in-plane voxel diagonal, and at least 1.5 mm on CT, whose
+        point spread is wider than its voxels.
+    """
+    given = protocol.geometry.erosion_mm.get(modality)
+    if given is not None:
+        return given
+    in_plane = [s for k, s in enumerate(image.GetSpacing()) if k != axis]
+    half_diagonal = 0.5 * float(np.hypot(*in_plane))
+    return max(half_diagonal, 1.5) if modality == "ct" else half_diagonal
+
+
+def statistics(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> VoxelStatistics:
+    """Mean, SD and standard error of the voxels under a mask, with the effective number of independent ones.
+
+    Neighbouring voxels share noise. The lag-one correlation along each axis, r, of the values about their mean gives
+    n (1 - r) / (1 + r) independent samples per axis, as for a first-order autoregressive process.
+
+    Parameters
+    ----------
+    values : ndarray, shape (z, y, x)
+    mask : ndarray of bool, same shape
+    """
+    chosen = values[mask].astype(np.float64)
+    n = int(chosen.size)
+    mean = float(chosen.mean())
+    sd = float(chosen.std(ddof=1)) if n > 1 else float("nan")
+    effective = float(n)
+    if n > _MIN_VOXELS and sd > 0:
+        deviation = np.where(mask, values - mean, 0.0).astype(np.float64)
+        variance = float((deviation**2).sum()) / n
+        for axis in range(3):
+            if mask.shape[axis] < 2:
+                continue
+            a, b = (np.take(deviation, range(k, mask.shape[axis] - 1 + k), axis=axis) for k in (0, 1))
+            both = np.take(mask, range(mask.shape[axis] - 1), axis=axis) & np.take(mask, range(1, mask.shape[axis]), axis=axis)
+            pairs = int(both.sum())
+            if pairs:
+                r = float(np.clip((a * b).sum() / pairs / variance, 0.0, 0.99))
+                effective *= (1.0 - r) / (1.0 + r)
+    effective = float(np.clip(effective, 1.0, n))
+    return VoxelStatistics(mean, sd, sd / np.sqrt(effective), n, effective)
+
+
+def measure(image: sitk.Image, located: Located, protocol: Protocol, modality: Modality, where: str = "the image") -> list[VialMeasurement]:
+    """Measure every vial of a protocol.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        The volume the vials were located in, HU or ppm.
+    located : Located
+        Where they are.
+    protocol : Protocol
+    modality : {"ct", "qsm"}
+    where : str
+        Name of the image in messages.
+
+    Returns
+    -------
+    list of VialMeasurement
+        In the protocol's order, all marked as used.
+
+    Raises
+    ------
+    InputError
+        A vial lies outside the image or holds fewer than ten voxels.
+    """
+    erosion = erosion_mm(image, protocol, modality, located.frame.image_axis)
+    array = sitk.GetArrayViewFromImage(image)
+    rows = []
+    for vial, centre in zip(protocol.vials, located.centres_mm, strict=True):
+        radius = protocol.radius_of(vial)
+        inner = max(radius - erosion, 0.4 * radius)
+        values, mask = _cylinder(image, array, located, centre, inner)
+        if int(mask.sum()) < _MIN_VOXELS:
+            raise InputError(
+                f"vial {vial.id!r} covers only {int(mask.sum())} voxels ({inner:.1f} mm radius inside the wall)",
+                where,
+                "the scan cuts it off or its voxels are too large: leave the vial out of the protocol or scan finer",
+            )
+        s = statistics(values, mask)
+        world = located.frame.to_world(np.array([*centre, sum(located.along_mm) / 2]))
+        x = protocol.abscissa_of(vial)
+        rows.append(
+            VialMeasurement(
+                vial_id=vial.id,
+                material=vial.material,
+                series=protocol.series_of(vial),
+                concentration_mmol_per_l=x if protocol.is_concentration else None,
+                abscissa=x,
+                abscissa_unit=protocol.abscissa_unit,
+                modality=modality,
+                value=s.mean,
+                unit="HU" if modality == "ct" else "ppm",
+                sd=s.sd,
+                sem=s.sem,
+                n_voxels=s.n,
+                n_effective=s.n_effective,
+                x_mm=float(world[0]),
+                y_mm=float(world[1]),
+                z_mm=float(world[2]),
+                used=True,
+            )
+        )
+    return rows
+
+
+def _cylinder(
+    image: sitk.Image, array: NDArray[np.float32], located: Located, centre: Array, radius_mm: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Voxels around one vial and the mask of those inside the eroded cylinder."""
+    frame, (low, high) = located.frame, located.along_mm
+    ends = frame.to_world(np.array([[*centre, low], [*centre, high]]))
+    index = np.array([image.TransformPhysicalPointToContinuousIndex(e.tolist()) for e in ends])
+    reach = radius_mm / np.array(image.GetSpacing()) + 1.0
+    first = np.maximum(np.floor(index.min(axis=0) - reach), 0).astype(int)
+    last = np.minimum(np.ceil(index.max(axis=0) + reach), np.array(image.GetSize()) - 1).astype(int)
+    if np.any(last < first):
+        return np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), bool)
+    matrix = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    # index -> world -> frame is affine, so it is applied to the three index ranges and added up.
+    to_frame = frame.axes @ matrix
+    offset = frame.axes @ (np.array(image.GetOrigin()) - frame.origin_mm)
+    i, j, k = (np.arange(first[a], last[a] + 1) for a in range(3))
+    x, y, z = (
+        offset[r] + to_frame[r, 0] * i[None, None, :] + to_frame[r, 1] * j[None, :, None] + to_frame[r, 2] * k[:, None, None]
+        for r in range(3)
+    )
+    mask = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2 <= radius_mm**2) & (z >= low) & (z <= high)
+    part = array[first[2] : last[2] + 1, first[1] : last[1] + 1, first[0] : last[0] + 1]
+    return part.astype(np.float32), mask

@@ -1,0 +1,1 @@
+"""Phantoms, heads and whole studies with known truth, through the physics of CT and QSM."""

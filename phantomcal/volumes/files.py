@@ -1,0 +1,178 @@
+"""One NIfTI, MHA or NRRD file as a 3-D image, whole and with a geometry that can be trusted, or a reason why not."""
+
+import gzip
+import os
+import struct
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from phantomcal.errors import InputError
+
+SUFFIXES = (".nii.gz", ".nii", ".mha", ".nrrd")
+
+_stderr_lock = threading.Lock()
+
+
+def read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Read a volume file, pixel type as stored.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file with one of `SUFFIXES`.
+
+    Returns
+    -------
+    image : SimpleITK.Image
+        3-D, one value a voxel.
+    notes : tuple of str
+        What was done to it or is missing in its header.
+
+    Raises
+    ------
+    InputError
+        Unknown suffix; truncated, damaged or foreign content; 2-D or 4-D; several values a voxel; sheared axes.
+    """
+    name = path.name
+    suffix = next((s for s in SUFFIXES if name.lower().endswith(s)), None)
+    if suffix is None:
+        raise InputError(
+            "not a volume file", name, "give a .nii, .nii.gz, .mha or .nrrd file or a folder of DICOM slices"
+        )
+    notes = []
+    if suffix.startswith(".nii"):  # the NIfTI library fills what a cut file lacks with zeros and says nothing
+        notes += _check_nifti(path, compressed=suffix == ".nii.gz")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with silent_libraries():
+            reader.ReadImageInformation()
+            size = reader.GetSize()
+            _require_scalar_3d(size, reader.GetNumberOfComponents(), name)
+            image = reader.Execute()
+    except RuntimeError as error:
+        if "orthonormal" in str(error):
+            raise _sheared(name) from error
+        raise _unreadable(name) from error
+    if image.GetDimension() == 4:
+        image = image[:, :, :, 0]
+        notes.append("4-D file with a single volume, read as 3-D")
+    return image, tuple(notes)
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Keep what ITK and the format libraries below it print to the terminal away from the user.
+
+    They write to file descriptor 2 directly, past ``sys.stderr``; whatever matters comes back as an exception.
+    """
+    with _stderr_lock:
+        sys.stderr.flush()
+        try:
+            saved = os.dup(2)
+        except OSError:  # no stderr at all: nothing to keep quiet
+            yield
+            return
+        sink = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(sink, 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(sink)
+
+
+def _unreadable(name: str) -> InputError:
+    return InputError(
+        "the file is truncated, damaged or not of the type its name says", name, "copy or export it again"
+    )
+
+
+def _sheared(name: str) -> InputError:
+    return InputError(
+        "the image axes are not perpendicular (uncorrected gantry tilt?)",
+        name,
+        "give the DICOM folder instead, or resample it to an upright grid",
+    )
+
+
+def _require_scalar_3d(size: tuple[int, ...], components: int, name: str) -> None:
+    shape = " x ".join(str(n) for n in size)
+    if components != 1:
+        raise InputError(
+            f"{components} values per voxel (colour or vector image)", name, "give a volume of single values"
+        )
+    if len(size) < 3 or min(size[:3]) < 2:
+        raise InputError(f"a 2-D image ({shape})", name, "give the whole 3-D volume")
+    if len(size) > 3 and max(size[3:]) > 1:
+        raise InputError(f"a {len(size)}-D image ({shape})", name, "extract the one 3-D volume to use")
+
+
+def _check_nifti(path: Path, compressed: bool) -> list[str]:
+    """Refuse a NIfTI file that is cut short or whose two statements of its axes disagree."""
+    name = path.name
+    try:
+        with gzip.open(path) if compressed else path.open("rb") as stream:
+            header = stream.read(540)
+            length = len(header)
+            if compressed:
+                while block := stream.read(1 << 20):
+                    length += len(block)
+            else:
+                length = path.stat().st_size
+    except (EOFError, OSError, zlib.error) as error:
+        raise _unreadable(name) from error
+    layout = _nifti_layout(header)
+    if layout is None:
+        raise _unreadable(name)
+    order, second = layout
+    dim = struct.unpack_from(order + ("8q" if second else "8h"), header, 16 if second else 40)
+    (bits,) = struct.unpack_from(order + "h", header, 14 if second else 72)
+    offset = int(struct.unpack_from(order + ("q" if second else "f"), header, 168 if second else 108)[0])
+    n_values = int(np.prod([max(n, 1) for n in dim[1 : 1 + min(max(dim[0], 0), 7)]], dtype=np.int64))
+    if length < offset + n_values * bits // 8:
+        raise _unreadable(name)
+
+    pixdim = np.array(struct.unpack_from(order + ("8d" if second else "8f"), header, 104 if second else 76)[1:4])
+    if not np.isfinite(pixdim).all() or (np.abs(pixdim) < 1e-6).any():
+        raise InputError("a voxel size of zero or that is not a number", name, "mend its header or export it again")
+    qform, sform = struct.unpack_from(order + ("2i" if second else "2h"), header, 344 if second else 252)
+    if sform > 0:
+        rows = struct.unpack_from(order + ("12d" if second else "12f"), header, 400 if second else 280)
+        _check_sform(np.array(rows).reshape(3, 4)[:, :3], np.abs(pixdim), name)
+    if qform <= 0 and sform <= 0:
+        return ["the NIfTI header gives no orientation: its axes are taken as right to left, anterior to posterior, up"]
+    return []
+
+
+def _nifti_layout(header: bytes) -> tuple[str, bool] | None:
+    """Byte order and whether NIfTI-2, from the header's own size; None for anything else."""
+    for order in "<>":
+        for size, second in ((348, False), (540, True)):
+            if len(header) >= size and struct.unpack_from(order + "i", header)[0] == size:
+                return order, second
+    return None
+
+
+def _check_sform(axes: np.ndarray, spacing_mm: np.ndarray, name: str) -> None:
+    # ITK falls back to the upright qform when the sform is sheared, which would shear the anatomy quietly.
+    lengths = np.linalg.norm(axes, axis=0)
+    if not np.isfinite(axes).all() or (lengths < 1e-6).any():
+        raise InputError("the NIfTI sform is not a placement", name, "mend its header or export it again")
+    cosines = (axes / lengths).T @ (axes / lengths)
+    if np.abs(cosines - np.eye(3)).max() > 1e-3:
+        raise _sheared(name)
+    if np.abs(lengths / spacing_mm - 1).max() > 0.01:
+        raise InputError(
+            "the NIfTI header gives two voxel sizes (pixdim and sform differ)",
+            name,
+            "mend its header or export it again",
+        )
