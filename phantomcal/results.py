@@ -45,16 +45,18 @@ class VialMeasurement(Record):
     concentration_mmol_per_l: float | None
     abscissa: float
     abscissa_unit: str
-    modality: Modality
+    modality: str = Field(description="ct or qsm; empty when a table does not say")
     value: float = Field(description="Mean over the eroded mask")
-    unit: Literal["HU", "ppm"]
-    sd: float = Field(description="Standard deviation between voxels")
-    sem: float = Field(description="Standard error of the mean, from the effective number of independent voxels")
-    n_voxels: int
+    unit: str = Field(description="HU or ppm")
+    sd: float | None = Field(None, description="Standard deviation between voxels")
+    sem: float | None = Field(
+        None, description="Standard error of the mean, from the effective number of independent voxels"
+    )
+    n_voxels: int | None = None
     n_effective: float | None = Field(None, description="Effective number of independent voxels (noise is correlated)")
-    x_mm: float = Field(description="Centre, world LPS")
-    y_mm: float
-    z_mm: float
+    x_mm: float | None = Field(None, description="Centre, world LPS")
+    y_mm: float | None = None
+    z_mm: float | None = None
     used: bool
     flag: str = Field("", description="Why the vial was left out or is suspect, in words; empty when sound")
 
@@ -70,7 +72,7 @@ class VialLocation(Record):
     centre_mm: tuple[float, float, float] = Field(description="Layout origin at mid-length, world LPS")
     first_slice: int
     last_slice: int
-    match: float = Field(description="Share of the layout's expected contrast found, 0 to 1")
+    match: float = Field(description="Share of the vials that should stand out which do, 0 to 1")
     margin: float = Field(description="Misfit of the next best orientation over that of this one; above 1")
     runner_up: str = Field("", description="The next best orientation, in words")
     position_residual_mm: float = Field(description="RMS distance of found vial centres from the fitted layout")
@@ -115,6 +117,7 @@ class Line(Record):
     loq: float | None = Field(None, description="10 residual SD / |slope| (ICH Q2), in abscissa units")
     linearity: str = Field(description="What the quadratic term says, in words")
     quadratic_p: float | None = None
+    curvature_share: float | None = Field(None, description="Largest distance of the parabola from the line, over the span of the line")
     expected_slope: float | None = None
     expected_slope_se: float | None = None
     expected_slope_source: str = ""

@@ -1,7 +1,6 @@
 """What does each region of a label map read in CT and in QSM?"""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import SimpleITK as sitk
 
 from phantomcal.errors import InputError
 from phantomcal.tables import numeric_column, read_table, require_columns, row_in_file
-from phantomcal.volumes import same_grid
+from phantomcal.volumes import describe_grid, same_grid
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -105,7 +104,7 @@ def sample_regions(
         A row per label in ascending order: ``label, roi, hemisphere`` (``left``, ``right`` or empty, read off the name,
         which stays as it is), ``n_voxels`` (measured voxels), ``ct_hu, ct_sd_hu, qsm_ppm, qsm_sd_ppm`` (mean and
         standard deviation between voxels, n - 1), ``ct_sem_hu, qsm_sem_ppm`` (standard error of the mean: voxels
-        counted as independent, in CT no more of them than CT voxels fit into the region; smoothing makes it optimistic),
+        counted as independent, in CT no more of them than CT voxels fit into the region; smoothing makes it too small),
         ``volume_mm3, ct_n_voxels, ct_coverage`` (share of the region inside the CT) and ``note``.
         ``attrs["warnings"]`` lists in words what was left out or is doubtful.
 
@@ -124,18 +123,21 @@ def sample_regions(
     measured = np.ones(codes.size, dtype=np.bool_)
     if mask is not None:
         measured &= sitk.GetArrayViewFromImage(mask)[box][inside] != 0
-    qsm_stats = ct_stats = None
+    ppm = None
     if qsm is not None:
-        values = sitk.GetArrayViewFromImage(qsm)[box][inside].astype(np.float64)
-        measured &= np.isfinite(values)
+        ppm = sitk.GetArrayViewFromImage(qsm)[box][inside].astype(np.float64)
+        measured &= np.isfinite(ppm)
         if mask is None:
-            measured &= ~_in_zero_background(qsm, box, inside, values)
-        if not measured.any():
-            raise InputError(
-                "no label lies on measured voxels of the QSM map", "the label map", "check that the two belong together"
-            )
-        qsm_stats = _Statistics.of(values, codes, measured, label_of_region.size)
+            measured &= ~_in_zero_background(qsm, box, inside, ppm)
+    if not measured.any():
+        raise InputError(
+            "no label lies on measured voxels of the QSM map", "the label map", "check that the two belong together"
+        )
     n_measured = np.bincount(codes, weights=measured, minlength=label_of_region.size).astype(np.int64)
+    voxel_mm3 = float(np.prod(labels.GetSpacing()))
+    qsm_stats = _statistics(ppm, codes, measured, n_measured.size, min_voxels)
+    ct_stats = _statistics(None, codes, measured, n_measured.size, min_voxels)
+    coverage = np.full(n_measured.size, np.nan)
     n_air = np.zeros_like(n_measured)
     if ct is not None:
         hu = _ct_on_labels(ct, labels, box, transform)[inside]
@@ -146,37 +148,35 @@ def sample_regions(
                 f"the CT ({_grid_words(ct)}) and the label map ({_grid_words(labels)})",
                 "give the transform from MR to CT (--transform), or check that both are of one person",
             )
-        ct_stats = _Statistics.of(hu, codes, covered, label_of_region.size)
-        n_air = np.bincount(codes[covered & (hu < AIR_HU)], minlength=label_of_region.size)
+        # Interpolation between CT voxels makes no new ones: no more are independent than fit into the region.
+        independent = min(1.0, voxel_mm3 / float(np.prod(ct.GetSpacing())))
+        ct_stats = _statistics(hu, codes, covered, n_measured.size, min_voxels, independent)
+        coverage = np.where(n_measured > 0, ct_stats["n"] / np.maximum(n_measured, 1), np.nan)
+        n_air = np.bincount(codes[covered & (hu < AIR_HU)], minlength=n_measured.size)
 
     names, warnings = _names(label_of_region, lookup)
     if ct is not None and transform is None:
         warnings.append("no transform was given: the CT is taken to lie in the space of the labels already")
-    coverage = ct_stats.n / np.maximum(n_measured, 1) if ct_stats is not None else np.full(names.size, np.nan)
     notes = [
         _note(int(n), int(n_labelled[k]), int(before[k]), min_voxels, float(coverage[k]), int(n_air[k]))
         for k, n in enumerate(n_measured)
     ]
     warnings += [f"{name}: {note}" for name, note in zip(names, notes, strict=True) if note]
-    enough = n_measured >= max(min_voxels, 1)
-    voxel_mm3 = float(np.prod(labels.GetSpacing()))
-    ct_voxel_mm3 = float(np.prod(ct.GetSpacing())) if ct is not None else np.nan
-    blank = np.full(names.size, np.nan)
     columns: dict[str, Any] = {
         "subject_id": subject_id,
         "session": session,
         "roi": names,
         "hemisphere": [hemisphere(name) for name in names],
         "n_voxels": n_measured,
-        "ct_hu": blank if ct_stats is None else np.where(enough, ct_stats.mean, np.nan),
-        "ct_sd_hu": blank if ct_stats is None else np.where(enough, ct_stats.sd, np.nan),
-        "qsm_ppm": blank if qsm_stats is None else np.where(enough, qsm_stats.mean, np.nan),
-        "qsm_sd_ppm": blank if qsm_stats is None else np.where(enough, qsm_stats.sd, np.nan),
-        "ct_sem_hu": blank if ct_stats is None else np.where(enough, ct_stats.sem(voxel_mm3 / ct_voxel_mm3), np.nan),
-        "qsm_sem_ppm": blank if qsm_stats is None else np.where(enough, qsm_stats.sem(1.0), np.nan),
+        "ct_hu": ct_stats["mean"],
+        "ct_sd_hu": ct_stats["sd"],
+        "qsm_ppm": qsm_stats["mean"],
+        "qsm_sd_ppm": qsm_stats["sd"],
+        "ct_sem_hu": ct_stats["sem"],
+        "qsm_sem_ppm": qsm_stats["sem"],
         "volume_mm3": n_measured * voxel_mm3,
-        "ct_n_voxels": np.zeros_like(n_measured) if ct_stats is None else ct_stats.n,
-        "ct_coverage": np.where(n_measured > 0, coverage, np.nan),
+        "ct_n_voxels": ct_stats["n"].astype(np.int64),
+        "ct_coverage": coverage,
         "label": label_of_region,
         "note": notes,
     }
@@ -198,26 +198,27 @@ def hemisphere(name: str) -> str:
     return "" if left == right else "left" if left else "right"
 
 
-@dataclass(frozen=True)
-class _Statistics:
-    n: IntArray
-    mean: FloatArray
-    sd: FloatArray
-
-    @classmethod
-    def of(cls, values: FloatArray, codes: IntArray, keep: BoolArray, size: int) -> "_Statistics":
-        """All regions in one pass for the mean and one for the spread about it, so that large offsets cost no digits."""
-        values, codes = values[keep], codes[keep]
-        n = np.bincount(codes, minlength=size)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.bincount(codes, weights=values, minlength=size) / n
-            squares = np.bincount(codes, weights=(values - mean[codes]) ** 2, minlength=size)
-            sd = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
-        return cls(n, mean, sd)
-
-    def sem(self, independent_per_voxel: float) -> FloatArray:
-        effective = np.maximum(self.n * min(1.0, independent_per_voxel), 1.0)
-        return np.asarray(self.sd / np.sqrt(effective), dtype=np.float64)
+def _statistics(
+    values: FloatArray | None,
+    codes: IntArray,
+    keep: BoolArray,
+    size: int,
+    min_voxels: int,
+    independent_per_voxel: float = 1.0,
+) -> dict[str, FloatArray]:
+    """All regions in one pass for the mean and one for the spread about it, so that large offsets cost no digits."""
+    blank = np.full(size, np.nan)
+    if values is None:
+        return {"n": np.zeros(size), "mean": blank, "sd": blank, "sem": blank}
+    values, codes = values[keep], codes[keep]
+    n = np.bincount(codes, minlength=size).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(codes, weights=values, minlength=size) / n
+        squares = np.bincount(codes, weights=(values - mean[codes]) ** 2, minlength=size)
+        sd = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
+        sem = sd / np.sqrt(np.maximum(n * independent_per_voxel, 1.0))
+    enough = n >= max(min_voxels, 1)
+    return {"n": n} | {k: np.where(enough, v, np.nan) for k, v in (("mean", mean), ("sd", sd), ("sem", sem))}
 
 
 def _check_call(
@@ -244,11 +245,9 @@ def _check_call(
 
 
 def _grid_words(image: sitk.Image) -> str:
-    size = "x".join(str(n) for n in image.GetSize())
-    spacing = "x".join(f"{mm:.4g}" for mm in image.GetSpacing())
-    origin = ", ".join(f"{mm:.2f}" for mm in image.GetOrigin())
+    # Flipped axes fill the same box, so the box alone would not tell two grids apart.
     axes = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
-    return f"{size} voxels of {spacing} mm from ({origin}), axes {axes}"
+    return f"{describe_grid(image)}, axes {axes}"
 
 
 def _label_box(labels: sitk.Image) -> tuple[Box, IntArray]:
@@ -292,7 +291,7 @@ def _eroded(grid: IntArray, layers: int) -> IntArray:
 
 def _in_zero_background(qsm: sitk.Image, box: Box, inside: BoolArray, values: FloatArray) -> BoolArray:
     """Which labelled voxels lie in the zeros around (or in holes of) the map, where nothing was measured."""
-    zero = values == 0
+    zero: BoolArray = values == 0
     if not zero.any():
         return zero
     from scipy import ndimage
@@ -345,7 +344,9 @@ def _note(n: int, n_labelled: int, n_before: int, min_voxels: int, coverage: flo
         return f"erosion leaves nothing of its {n_before} voxels"
     notes = []
     if n < n_labelled:
-        notes.append(f"{n_labelled - n} of {n_labelled} voxels lie outside the measured part of the map and are left out")
+        notes.append(
+            f"{n_labelled - n} of {n_labelled} voxels lie outside the measured part of the map and are left out"
+        )
     if 0 < n < min_voxels:
         notes.append(f"{n} voxels are fewer than the {min_voxels} asked for, so it has no values")
     if n > 0 and coverage == 0:

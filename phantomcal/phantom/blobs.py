@@ -23,7 +23,7 @@ class BlobMap:
     visibility : ndarray, shape (y, x)
         |contrast| against the fluctuation of the slice, 0 (nothing) to 1 (stands out).
     noise : float
-        The fluctuation, units of the image.
+        The fluctuation in calm places, units of the image.
     """
 
     contrast: NDArray[np.float32]
@@ -66,11 +66,14 @@ def blob_map(picture: NDArray[np.float32], radius_px: float, body: NDArray[np.bo
     means = fft.irfft2(spectrum * _kernels(picture.shape, round(radius_px, 3)), s=picture.shape)
     difference = np.sort(means[0] - means[1:], axis=0)
     contrast = np.where(difference[1] > 0, difference[1], np.where(difference[-2] < 0, difference[-2], 0.0))
-    plain = np.median(difference, axis=0)[body]
+    # Walls, rods and edges are not noise: it is read in the calmer half of the phantom.
+    unrest = difference[-1] - difference[0]
+    calm = body & (unrest <= np.median(unrest[body]))
+    plain = np.median(difference, axis=0)[calm]
     noise = float(1.4826 * np.median(np.abs(plain - np.median(plain)))) if plain.size else 0.0
     noise = max(noise, 1e-6 * float(np.ptp(picture)) + 1e-12)
     size = np.abs(contrast)
-    visibility = size / (size + 3.0 * noise)
+    visibility = size / (size + 6.0 * noise)
     # A constant background (zeros outside a map) has contrast of rounding only.
     visibility[size < 1e-4 * float(np.ptp(picture)) + 1e-12] = 0.0
     return BlobMap(contrast.astype(np.float32), visibility.astype(np.float32), noise)

@@ -207,6 +207,8 @@ def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: b
     layout = layout_of(protocol)
     expected, scale = expected_values(protocol, modality), deviation_scale(protocol, modality)
     tolerance = protocol.geometry.position_tolerance_mm
+    # Blanks, and vials too dilute to stand out of the noise, cannot be asked to be seen.
+    visible = np.array([not protocol.is_concentration or v.value > 0 for v in protocol.vials])
     maps = [slab_blobs(slabs, int(c)) for c in slabs.centres_px]
     separation = slabs.radius_mm / slabs.spacing_mm
     tops = [peaks(m.visibility, separation, 3 * len(layout) + 10, 0.4) for m in maps]
@@ -225,11 +227,16 @@ def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: b
             pose, centres, seen = refine(picture, blobs, start_pose, layout, slabs, tolerance)
             values = disc_means(picture, centres, slabs)
             inside = np.isfinite(values)
-            match = float(np.where(seen, 1.0, 0.0).mean())
+            match = _match(seen, visible & (np.abs(np.nan_to_num(expected, nan=np.inf)) > 6.0 * blobs.noise))
             misfit = value_misfit(np.where(inside, values, 0.0), np.where(inside, expected, np.nan), scale)
             misfit += float(np.mean(~inside))
             found.append(Candidate(pose, int(slab), match, misfit, centres, seen, values))
     return sorted(found, key=lambda c: c.cost)
+
+
+def _match(seen: NDArray[np.bool_], visible: NDArray[np.bool_]) -> float:
+    """Share of the vials that should stand out and do."""
+    return float(seen[visible].mean()) if visible.any() else float(seen.mean())
 
 
 def distinct(found: list[Candidate], tolerance_mm: float) -> list[Candidate]:

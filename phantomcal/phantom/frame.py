@@ -51,16 +51,18 @@ def _orthonormal(origin: Array, first: Array, third: Array, image_axis: int) -> 
 def image_frame(image: sitk.Image, axis: int) -> Frame:
     """Frame at the image's centre with its third axis along index axis `axis`.
 
-    The first two frame axes follow the other two index axes, in their cyclic order, so that a rotation angle reads
-    against the image as it is displayed.
+    The axes point towards positive world coordinates and follow each other as the world's do, so that rotation and
+    handedness of a layout do not depend on the order in which the voxels happen to be stored.
     """
     direction = np.array(image.GetDirection()).reshape(3, 3)
     centre = np.array(image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()]))
-    order = [(axis + 1) % 3, (axis + 2) % 3, axis]
-    axes = direction[:, order].T.copy()
-    if np.linalg.det(axes) < 0:  # left-handed index axes: keep the display axes, turn the third round
-        axes[2] *= -1
-    return Frame(centre, axes, axis)
+    along = direction[:, axis]
+    world = int(np.argmax(np.abs(along)))
+    # Of the two axes in plane, the first is the one that looks most along the world axis next in cyclic order.
+    first, second = sorted((a for a in range(3) if a != axis), key=lambda a: -abs(direction[(world + 1) % 3, a]))
+    rows = [direction[:, first], direction[:, second], along]
+    signs = [np.sign(row[(world + 1 + k) % 3]) or 1.0 for k, row in enumerate(rows)]
+    return _orthonormal(centre, signs[0] * rows[0], signs[2] * rows[2], axis)
 
 
 def dominant_axis(image: sitk.Image, low: float, high: float) -> int:

@@ -196,7 +196,7 @@ def _again(slabs: Slabs, old: Candidate, point: Array, protocol: Protocol, modal
     pose, centres, seen = refine(
         slabs.picture(slab), blobs, start, layout, slabs, protocol.geometry.position_tolerance_mm
     )
-    return Candidate(pose, slab, float(seen.mean()), old.misfit, centres, seen, old.values)
+    return Candidate(pose, slab, old.match, old.misfit, centres, seen, old.values)
 
 
 def _usable(slabs: Slabs, low: int, high: int, protocol: Protocol) -> tuple[float, float]:
@@ -249,7 +249,7 @@ def _located(
         centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
         first_slice=int(np.ceil(min(ends))),
         last_slice=int(np.floor(max(ends))),
-        match=float(seen.mean()),
+        match=winner.match,
         margin=round(margin, 3),
         runner_up=runner_up,
         position_residual_mm=float(np.sqrt(np.mean(residual**2))),

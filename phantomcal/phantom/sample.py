@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from phantomcal.errors import InputError
 from phantomcal.phantom.locate import Located
-from phantomcal.protocol import Protocol
+from phantomcal.protocol import Protocol, Vial
 from phantomcal.results import Modality, VialMeasurement
 
 Array = NDArray[np.float64]
@@ -24,6 +24,12 @@ class VoxelStatistics:
     sem: float
     n: int
     n_effective: float
+
+
+def mask_radius_mm(image: sitk.Image, protocol: Protocol, modality: Modality, vial: Vial, axis: int) -> float:
+    """Radius of the cylinder a vial is measured in: its inner radius less the erosion, at least 0.4 of it."""
+    radius = protocol.radius_of(vial)
+    return max(radius - erosion_mm(image, protocol, modality, axis), 0.4 * radius)
 
 
 def erosion_mm(image: sitk.Image, protocol: Protocol, modality: Modality, axis: int) -> float:
@@ -99,12 +105,10 @@ def measure(image: sitk.Image, located: Located, protocol: Protocol, modality: M
     InputError
         A vial lies outside the image or holds fewer than ten voxels.
     """
-    erosion = erosion_mm(image, protocol, modality, located.frame.image_axis)
     array = sitk.GetArrayViewFromImage(image)
     rows = []
     for vial, centre in zip(protocol.vials, located.centres_mm, strict=True):
-        radius = protocol.radius_of(vial)
-        inner = max(radius - erosion, 0.4 * radius)
+        inner = mask_radius_mm(image, protocol, modality, vial, located.frame.image_axis)
         values, mask = _cylinder(image, array, located, centre, inner)
         if int(mask.sum()) < _MIN_VOXELS:
             raise InputError(

@@ -115,9 +115,23 @@ def interval(low_high: Sequence[float | None] | None, digits: int = 3, reason: s
     last = min(math.floor(math.log10(width)) - 1, exponent - digits + 1)
     if _needs_power(exponent):
         scale = 10.0**exponent
-        return f"({_fixed(low / scale, exponent - last)} to {_fixed(high / scale, exponent - last)}) × {_power(exponent)}"
+        return (
+            f"({_fixed(low / scale, exponent - last)} to {_fixed(high / scale, exponent - last)}) × {_power(exponent)}"
+        )
     decimals = max(0, -last)
     return f"{_fixed(low, decimals)} to {_fixed(high, decimals)}"
+
+
+def with_interval(value: float | None, low_high: Sequence[float | None] | None, digits: int = 2) -> str:
+    """An estimate and its interval with the same decimals, enough to tell the bounds apart: ``1.0002 [0.9930, 1.0075]``."""
+    if missing(value):
+        return NONE
+    if low_high is None or any(missing(bound) for bound in low_high):
+        return fixed(value, digits)
+    low, high = (float(bound) for bound in low_high)  # type: ignore[arg-type]
+    width = abs(high - low)
+    decimals = max(digits, 1 - math.floor(math.log10(width))) if width > 0 else digits
+    return f"{fixed(value, decimals)} [{_fixed(low, decimals)}, {_fixed(high, decimals)}]"
 
 
 def correlation_interval(r: float | None, low: float | None, high: float | None) -> str:
@@ -146,6 +160,16 @@ def p_value(p: float | None, reason: str = "") -> str:
     if missing(p):
         return f"p {text}"
     return f"p {text}" if text[0] in "<>" else f"p = {text}"
+
+
+def share(value: float | None, reason: str = "") -> str:
+    """A share of 1 such as R²: three decimals, four near 1, and never rounded up to 1 itself."""
+    if missing(value):
+        return no_value(reason)
+    value = float(value)  # type: ignore[arg-type]
+    if value <= 0.99 or value >= 1:
+        return _fixed(value, 3)
+    return f"{min(value, 0.9999):.4f}" if value < 0.9999 else "> 0.9999"
 
 
 def percent(fraction: float | None, decimals: int = 1, signed: bool = False, reason: str = "") -> str:

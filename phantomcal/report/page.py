@@ -3,15 +3,16 @@
 import base64
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from phantomcal.report.numbers import NONE, missing, number, unit_words
+from phantomcal.report.numbers import NONE, fixed, missing, number, unit_words
 from phantomcal.results import Provenance
 from phantomcal.shipped import shipped_folder
 
@@ -28,6 +29,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 _VERDICT_WORDS = {"pass": "Pass", "warn": "Review", "review": "Review", "fail": "Fail", "info": "Result"}
+_SHORT = 24
 _DOI = re.compile(r"(?:doi[: ]\s*)?\b(10\.\d{4,9}/[^\s,;)]*[^\s,;).])", re.IGNORECASE)
 
 
@@ -93,6 +95,8 @@ class TableBlock:
         Unit shown beneath a heading.
     formats : mapping of str to (format specification or function)
         How a column's values are written; numbers otherwise get four significant digits.
+    numbers : collection of str
+        Columns of numbers that are already written as text; they are set like numbers.
     flags : sequence of {"", "warn", "fail", "muted"}
         One per row, or empty.
     note : str
@@ -104,6 +108,7 @@ class TableBlock:
     labels: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     formats: Mapping[str, Format] = field(default_factory=dict)
+    numbers: Collection[str] = ()
     flags: Sequence[RowFlag] = ()
     note: str = ""
 
@@ -269,28 +274,33 @@ def _table(block: TableBlock) -> dict[str, Any]:
     frame = block.frame
     names = list(block.labels) or [str(name) for name in frame.columns]
     series = {name: frame[name] for name in names}
-    numeric = {name: _is_numeric(series[name], block.formats.get(name)) for name in names}
+    numeric = {name: name in block.numbers or _is_numeric(series[name]) for name in names}
+    texts = {name: [_cell(value, block.formats.get(name)) for value in series[name]] for name in names}
+    # Short entries stay on one line: a broken unit is hard to read, a broken sentence is not.
+    styles = {
+        name: "num" if numeric[name] else "short" if all(len(text) <= _SHORT for text in texts[name]) else ""
+        for name in names
+    }
     columns = [
-        {"label": block.labels.get(name, name), "unit": block.units.get(name, ""), "numeric": numeric[name]}
+        {"label": block.labels.get(name, name), "unit": block.units.get(name, ""), "style": styles[name]}
         for name in names
     ]
-    texts = {name: [_cell(value, block.formats.get(name)) for value in series[name]] for name in names}
     flags = block.flags or [""] * len(frame)
     rows = [
-        {"flag": flag, "cells": [{"text": texts[name][i], "numeric": numeric[name]} for name in names]}
+        {"flag": flag, "cells": [{"text": texts[name][i], "style": styles[name]} for name in names]}
         for i, flag in enumerate(flags)
     ]
     return {"columns": columns, "rows": rows}
 
 
-def _is_numeric(series: "pd.Series[Any]", form: Format | None) -> bool:
+def _is_numeric(series: "pd.Series[Any]") -> bool:
     # A column of records' numbers may be of object type because some are None.
     values = [value for value in series if value is not None]
-    return form is not None and form != "s" or (bool(values) and all(_is_number(value) for value in values))
+    return bool(values) and all(_is_number(value) for value in values)
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, (str, bytes, bool)) and isinstance(value, (int, float)) or hasattr(value, "dtype")
+    return isinstance(value, Number) and not isinstance(value, bool)
 
 
 def _cell(value: Any, form: Format | None) -> str:
@@ -304,7 +314,9 @@ def _cell(value: Any, form: Format | None) -> str:
         return NONE
     if form:
         return format(value, form).replace("-", "\N{MINUS SIGN}")
-    return str(value) if float(value).is_integer() and abs(value) < 1e6 else number(value)
+    if float(value).is_integer() and abs(value) < 1e6:
+        return fixed(value, 0)
+    return number(value)
 
 
 def _data_uri(data: bytes) -> str:

@@ -33,15 +33,18 @@ class InversionSettings:
     Attributes
     ----------
     regularisation : float
-        Weight of the squared gradient (per mm^2) against the weighted data misfit; more means smoother and lower values.
+        Weight of the squared gradient (mm^2) against the weighted data misfit; more means smoother.
+    ridge : float
+        Weight of the squared map itself; more means lower values and weaker streaks.
     iterations : int
         Conjugate-gradient steps after the closed-form start.
     padding : float
         Share of each edge added before the Fourier transform, so that opposite faces do not see each other.
     """
 
-    regularisation: float = 0.0015
-    iterations: int = 14
+    regularisation: float = 0.006
+    ridge: float = 0.003
+    iterations: int = 10
     padding: float = 0.15
 
 
@@ -113,7 +116,7 @@ def padded_shape(shape: tuple[int, int, int], padding: float) -> tuple[int, int,
 
 
 def dipole_field(
-    susceptibility_ppm: Array32, spacing_mm: Triple, b0_in_grid: npt.ArrayLike, padding: float = 0.3, workers: int = 2
+    susceptibility_ppm: Array32, spacing_mm: Triple, b0_in_grid: npt.ArrayLike, padding: float = 0.25, workers: int = 2
 ) -> Array32:
     """Relative field shift of a susceptibility map.
 
@@ -194,7 +197,7 @@ def invert_field(
 ) -> Array32:
     """Susceptibility map from a local field by regularised least squares.
 
-    Minimises ``|S (D x - f)|^2 + r |grad x|^2`` for x inside the mask: the signal S as weight since field noise is
+    Minimises ``|S (D x - f)|^2 + a |grad x|^2 + b |x|^2`` for x inside the mask: the signal S as weight since field noise is
     inverse to it, D the dipole convolution. The closed-form solution for S = 1 is the start, conjugate gradients on the
     normal equations do the rest; both regularisation and early stopping lower the values a little and leave streaks
     along the cone where D vanishes, as in life.
@@ -230,7 +233,7 @@ def invert_field(
     inner = (slice(0, nz), slice(0, ny), slice(0, nx))
     kernel = dipole_kernel(shape, spacing_mm, b0_in_grid)
     kx, ky, kz = _k_axes(shape, spacing_mm)
-    smooth = (kx * kx + ky * ky + kz * kz) * np.float32(4 * math.pi**2 * chosen.regularisation)
+    penalty = (kx * kx + ky * ky + kz * kz) * np.float32(4 * math.pi**2 * chosen.regularisation) + np.float32(chosen.ridge)
 
     inside = mask.astype(np.float32)
     weight = np.clip(signal, 0, 1).astype(np.float32) ** 2 * inside
@@ -243,12 +246,12 @@ def invert_field(
         spectrum = scipy.fft.rfftn(x, s=shape, workers=workers)
         residual = convolve(spectrum * kernel)
         residual *= weight
-        spectrum *= smooth
+        spectrum *= penalty
         spectrum += scipy.fft.rfftn(residual, s=shape, workers=workers) * kernel
         return convolve(spectrum) * inside
 
     data = scipy.fft.rfftn(field_ppm * inside, s=shape, workers=workers)
-    start = convolve(data * (kernel / (kernel * kernel + smooth + np.float32(1e-6)))) * inside
+    start = convolve(data * (kernel / (kernel * kernel + penalty))) * inside
     target = convolve(scipy.fft.rfftn(field_ppm * weight, s=shape, workers=workers) * kernel) * inside
     return _conjugate_gradients(normal, target, start, chosen.iterations)
 

@@ -86,8 +86,9 @@ def read_series(folder: Path, series_uid: str | None = None, modality: str | Non
     slices = [_parse(path, header, modality) for path, header in series[uid]]
     _require_one_stack(slices)
     normal = np.cross(slices[0].row_axis, slices[0].column_axis)
-    slices.sort(key=lambda s: float(s.position_mm @ normal))
-    depth_mm = np.array([float(s.position_mm @ normal) for s in slices])
+    depth_mm = np.array([s.position_mm for s in slices]) @ normal
+    slices = [slices[k] for k in np.argsort(depth_mm, kind="stable")]
+    depth_mm.sort()
     _require_distinct(slices, depth_mm)
     _require_complete(slices, depth_mm)
 
@@ -197,7 +198,7 @@ def _parse(path: Path, header: pydicom.Dataset, modality: str | None) -> _Slice:
     axes = _numbers(header, "ImageOrientationPatient", 6, name)
     spacing = _numbers(header, "PixelSpacing", 2, name)
     row, column = axes[:3], axes[3:]
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(float(row @ column))) > 0.01:
         raise InputError("ImageOrientationPatient is not a pair of perpendicular unit vectors", name, "export it again")
     if (spacing <= 0).any():

@@ -52,7 +52,9 @@ def place_slices(
     if is_even and is_upright:
         return _image(stack, positions_mm[0], (*spacing_mm, mean_step), axes), ""
 
-    step = mean_step if is_even else _regular_step(distance)
+    wanted = mean_step if is_even else _regular_step(distance)
+    span = float(depth_mm[-1] - depth_mm[0])
+    step = span / np.ceil(span / wanted - 0.05)  # a trifle finer where needed: both end slices stay in the volume
     moved, corner_mm = _resample(stack, shift_mm, depth_mm - depth_mm[0], spacing_mm, step)
     moved[np.isnan(moved)] = np.float32(outside)
     image = _image(moved, positions_mm[0] + axes[:, :2] @ corner_mm, (*spacing_mm, step), axes)
@@ -106,7 +108,7 @@ def _resample(
         canvas[whole[1] : whole[1] + moved.shape[0], whole[0] : whole[0] + moved.shape[1]] = moved
         return canvas
 
-    n_out = int(np.floor((depth_mm[-1] + 1e-3) / step_mm)) + 1
+    n_out = round(float(depth_mm[-1]) / step_mm) + 1
     out = np.empty((n_out, *canvas_shape), dtype=np.float32)
     below, low, high = -1, np.empty(0, np.float32), np.empty(0, np.float32)
     for k_out in range(n_out):
@@ -117,23 +119,17 @@ def _resample(
             high = shifted(k + 1)
             below = k
         weight = np.float32(np.clip((depth - depth_mm[k]) / (depth_mm[k + 1] - depth_mm[k]), 0.0, 1.0))
-        if weight < 1e-4:
-            out[k_out] = low
-        elif weight > 1 - 1e-4:
-            out[k_out] = high
-        else:
-            # Where only one of the two slices reaches, the nearer one counts; the other half stays outside.
-            mixed = (1 - weight) * low + weight * high
-            nearer = low if weight < 0.5 else high
-            out[k_out] = np.where(np.isnan(mixed), nearer, mixed)
+        # 0 times NaN is NaN: a slice lying on the output plane must not lose what its neighbour does not reach.
+        out[k_out] = low if weight < 1e-4 else high if weight > 1 - 1e-4 else (1 - weight) * low + weight * high
     return out, start * np.array(spacing_mm)
 
 
 def _delay(plane: NDArray[np.float32], axis: int, fraction: float) -> NDArray[np.float32]:
-    """Move a plane by a fraction of a pixel towards higher indices; the first row or column repeats itself."""
+    """Move a plane by a fraction of a pixel towards higher indices; what would come from beyond its edge is NaN."""
     if fraction < 1e-4:
         return plane
-    before = np.take(plane, [0, *range(plane.shape[axis] - 1)], axis=axis)
+    before = np.roll(plane, 1, axis=axis)
+    before[0 if axis == 0 else (slice(None), 0)] = np.nan
     return np.float32(1 - fraction) * plane + np.float32(fraction) * before
 
 

@@ -1,0 +1,266 @@
+"""The tables of a calibration report: a row per line, per vial, per image."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from phantomcal.report.numbers import (
+    NONE,
+    fixed,
+    interval,
+    listed,
+    number,
+    p_number,
+    share,
+    unit_words,
+    with_interval,
+    with_uncertainty,
+)
+from phantomcal.report.page import RowFlag, TableBlock
+from phantomcal.report.style import MODALITY_NAMES
+from phantomcal.results import Line, VialLocation, VialMeasurement
+
+
+def line_name(line: Line) -> str:
+    """Material and modality of a line, as headings and rows name it."""
+    return f"{line.material}, {MODALITY_NAMES.get(line.modality, line.modality)}"
+
+
+def location_table(locations: Sequence[VialLocation]) -> TableBlock:
+    """How the layout lies in each image and how sure that is."""
+    frame = pd.DataFrame([location.model_dump() for location in locations])
+    frame["image"] = [MODALITY_NAMES[modality] for modality in frame["modality"]]
+    frame["slices"] = [f"{a} to {b}" for a, b in zip(frame["first_slice"], frame["last_slice"], strict=True)]
+    frame["seen"] = [str(len(found)) for found in frame["found"]]
+    return TableBlock(
+        frame,
+        "How the layout lies in each image",
+        labels={
+            "image": "Image",
+            "rotation_deg": "Rotation (°)",
+            "mirrored": "Mirrored",
+            "tilt_deg": "Tilt (°)",
+            "slices": "Slices",
+            "seen": "Vials seen",
+            "position_residual_mm": "Distance from layout",
+            "match": "Match",
+            "margin": "Margin",
+            "runner_up": "Next best",
+        },
+        units={"position_residual_mm": "mm, RMS", "match": "0 to 1"},
+        formats={
+            "rotation_deg": ".1f",
+            "tilt_deg": ".1f",
+            "position_residual_mm": ".2f",
+            "match": ".2f",
+            "margin": ".1f",
+        },
+        numbers=("seen",),
+        note=(
+            "Match: share of the layout's expected contrast that was found. Margin: misfit of the next best orientation over "
+            "that of this one; the nearer to 1, the less certain the naming of the vials."
+        ),
+    )
+
+
+def reference_table(references: Mapping[str, Any]) -> TableBlock:
+    """Unit, reference region and algorithm: what a susceptibility means nothing without (QSM consensus 2024)."""
+    items = [(str(key).replace("_", " "), _plain(value)) for key, value in references.items()]
+    return TableBlock(pd.DataFrame(items, columns=["Item", "Value"]), "What the values refer to")
+
+
+def lines_table(lines: Sequence[Line]) -> TableBlock:
+    """Slopes, intercepts and limits, a row per line."""
+    frame = pd.DataFrame(
+        {
+            "line": [line_name(line) for line in lines],
+            "slope": [with_uncertainty(line.slope, line.slope_se) for line in lines],
+            "unit": [unit_words(line.slope_unit) for line in lines],
+            "interval": [interval(line.slope_ci95, reason="too few vials") for line in lines],
+            "intercept": [with_uncertainty(line.intercept, line.intercept_se) for line in lines],
+            "r2": [share(line.r2, "two vials") for line in lines],
+            "p": [p_number(line.p_value, "not tested") for line in lines],
+            "n": [str(line.n_vials) for line in lines],
+            "sd": [number(line.residual_sd, 3) for line in lines],
+        }
+    )
+    flags: list[RowFlag] = ["" if line.established and not line.excluded else "warn" for line in lines]
+    note = (
+        "Intercepts and residual SDs are in the unit of the measured value. p: two-sided t test of slope = 0, not adjusted "
+        "for the number of lines."
+    )
+    if any(flags):
+        note += (
+            " Tinted rows: vials were left out, or the slope is not established (p < 0.05 with three vials or more)."
+        )
+    return TableBlock(
+        frame,
+        "Fitted lines",
+        labels={
+            "line": "Line",
+            "slope": "Slope ± SE",
+            "unit": "Unit",
+            "interval": "95 % interval",
+            "intercept": "Intercept ± SE",
+            "r2": "R²",
+            "p": "p",
+            "n": "n",
+            "sd": "Residual SD",
+        },
+        numbers=("slope", "interval", "intercept", "r2", "p", "n", "sd"),
+        flags=flags,
+        note=note,
+    )
+
+
+def linearity_table(lines: Sequence[Line]) -> TableBlock:
+    """Range, detection limits, linearity and method of each line."""
+    frame = pd.DataFrame(
+        {
+            "line": [line_name(line) for line in lines],
+            "range": [interval(line.abscissa_range) for line in lines],
+            "lod": [number(line.lod, 3) for line in lines],
+            "loq": [number(line.loq, 3) for line in lines],
+            "unit": [unit_words(line.abscissa_unit) for line in lines],
+            "linearity": [line.linearity for line in lines],
+            "p": [p_number(line.quadratic_p) for line in lines],
+            "method": [line.method for line in lines],
+        }
+    )
+    labels = {
+        "line": "Line",
+        "range": "Calibrated range",
+        "lod": "LOD",
+        "loq": "LOQ",
+        "unit": "Unit",
+        "linearity": "Linearity",
+        "p": "p, quadratic",
+        "method": "Fit",
+    }
+    note = (
+        "LOD and LOQ: 3.3 and 10 residual SD over the slope (ICH Q2). Outside the calibrated range a line extrapolates."
+        " p, quadratic: of the quadratic term; a dash where there are too few vials to test it."
+    )
+    return TableBlock(
+        frame, "Range, limits, linearity and method", labels, numbers=("range", "lod", "loq", "p"), note=note
+    )
+
+
+def excluded_table(lines: Sequence[Line]) -> TableBlock:
+    """Lines with and without the vials left out."""
+    chosen = [line for line in lines if line.excluded]
+    frame = pd.DataFrame(
+        {
+            "line": [line_name(line) for line in chosen],
+            "out": [listed(line.excluded) for line in chosen],
+            "without": [with_uncertainty(line.slope, line.slope_se) for line in chosen],
+            "with": [
+                with_uncertainty(line.all_vials.slope, line.all_vials.slope_se) if line.all_vials else NONE
+                for line in chosen
+            ],
+            "unit": [unit_words(line.slope_unit) for line in chosen],
+            "r2": [share(line.r2) for line in chosen],
+            "r2_all": [share(line.all_vials.r2) if line.all_vials else NONE for line in chosen],
+        }
+    )
+    labels = {
+        "line": "Line",
+        "out": "Left out",
+        "without": "Slope without them",
+        "with": "Slope with all vials",
+        "unit": "Unit",
+        "r2": "R² without",
+        "r2_all": "R² with all",
+    }
+    return TableBlock(
+        frame, "The same lines with and without the vials left out", labels, numbers=("without", "with", "r2", "r2_all")
+    )
+
+
+def expectation_table(lines: Sequence[Line]) -> TableBlock:
+    """Measured beside expected slopes, for lines that have both."""
+    frame = pd.DataFrame(
+        {
+            "line": [line_name(line) for line in lines],
+            "measured": [with_uncertainty(line.slope, line.slope_se) for line in lines],
+            "expected": [with_uncertainty(line.expected_slope, line.expected_slope_se) for line in lines],
+            "unit": [unit_words(line.slope_unit) for line in lines],
+            "ratio": [with_interval(line.slope_ratio, line.slope_ratio_ci95) for line in lines],
+            "source": [line.expected_slope_source for line in lines],
+        }
+    )
+    labels = {
+        "line": "Line",
+        "measured": "Measured ± SE",
+        "expected": "Expected ± SE",
+        "unit": "Unit",
+        "ratio": "Ratio [95 %]",
+        "source": "Expected from",
+    }
+    return TableBlock(
+        frame,
+        "Measured and expected slopes",
+        labels,
+        numbers=("measured", "expected", "ratio"),
+    )
+
+
+def vials_table(vials: Sequence[VialMeasurement], placed: bool) -> TableBlock:
+    """Every vial as it was measured; `placed` when their positions in the image are known."""
+    frame = pd.DataFrame(
+        {
+            "vial_id": [vial.vial_id for vial in vials],
+            "material": [vial.material for vial in vials],
+            "abscissa": [vial.abscissa for vial in vials],
+            "image": [f"{MODALITY_NAMES[vial.modality]}, {vial.unit}" for vial in vials],
+            "value": [_measured(vial.value, vial.unit) for vial in vials],
+            "sem": [number(vial.sem, 2) for vial in vials],
+            "sd": [number(vial.sd, 2) for vial in vials],
+            "n_voxels": [str(vial.n_voxels) if vial.n_voxels else NONE for vial in vials],
+            "used": ["yes" if vial.used else "no" for vial in vials],
+            "flag": [vial.flag for vial in vials],
+        }
+    )
+    flags: list[RowFlag] = ["" if vial.used and not vial.flag else "warn" for vial in vials]
+    units = list(dict.fromkeys(unit_words(vial.abscissa_unit) for vial in vials))
+    labels = {
+        "vial_id": "Vial",
+        "material": "Material",
+        "abscissa": "Concentration" if units == ["mmol/L"] else "Nominal",
+        "image": "Image",
+        "value": "Mean",
+        "sem": "SE",
+        "sd": "SD",
+        "n_voxels": "Voxels",
+        "used": "Used",
+        "flag": "Remark",
+    }
+    if not any(vial.flag for vial in vials):
+        del labels["flag"]
+    note = "SE: standard error of the mean; SD: between voxels. Positions are in vials.csv." if placed else ""
+    return TableBlock(
+        frame,
+        "Measured vials",
+        labels,
+        units={"abscissa": ", ".join(units)},
+        numbers=("value", "sem", "sd", "n_voxels"),
+        flags=flags,
+        note=note,
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{str(key).replace('_', ' ')}: {_plain(item)}" for key, item in value.items()) or NONE
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(item) for item in value) or NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return number(float(value))
+    return NONE if value is None or value == "" else str(value)
+
+
+def _measured(value: float, unit: str) -> str:
+    return fixed(value, 1 if unit == "HU" else 4)

@@ -1,0 +1,157 @@
+"""Methods paragraphs ready to paste, each said only when the records show that it was done, with what they cite."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from phantomcal.report.numbers import count, listed, unit_words
+from phantomcal.report.style import MODALITY_NAMES
+from phantomcal.results import Alignment, Calibration, Correlation
+
+OSHIMA_2020 = (
+    "Oshima S, Fushimi Y, Okada T, et al. Brain MRI with quantitative susceptibility mapping: relationship to CT "
+    "attenuation values. Radiology 2020. doi 10.1148/radiol.2019182934"
+)
+QSM_CONSENSUS_2024 = (
+    "QSM Consensus Organization Committee, Bilgic B, Costagliola M, et al. Recommended implementation of quantitative "
+    "susceptibility mapping for clinical research in the brain: a consensus of the ISMRM electro-magnetic tissue "
+    "properties study group. Magn Reson Med 2024. doi 10.1002/mrm.30006"
+)
+OBUCHOWSKI_2016 = (
+    "Obuchowski NA, Buckler A, Kinahan P, et al. Statistical issues in testing conformance with the Quantitative Imaging "
+    "Biomarker Alliance (QIBA) profile claims. Acad Radiol 2016;23:496-506. doi 10.1016/j.acra.2015.12.020"
+)
+ICH_Q2 = "International Council for Harmonisation. ICH Q2: Validation of analytical procedures."
+
+
+def calibration_methods(calibration: Calibration) -> str:
+    """How the vials were found and measured and the lines fitted, as paragraphs parted by blank lines."""
+    return "\n\n".join(part for part in (_measuring(calibration), _fitting(calibration)) if part)
+
+
+def calibration_citations(calibration: Calibration) -> list[str]:
+    """What `calibration_methods` cites, and the protocol's own sources."""
+    cited = list(calibration.sources)
+    if any(line.modality == "qsm" for line in calibration.lines):
+        cited.append(QSM_CONSENSUS_2024)
+    if any(line.quadratic_p is not None for line in calibration.lines):
+        cited.append(OBUCHOWSKI_2016)
+    if any(line.lod is not None for line in calibration.lines):
+        cited.append(ICH_Q2)
+    cited += [line.expected_slope_source for line in calibration.lines if "doi" in line.expected_slope_source.lower()]
+    return without_repeats(cited)
+
+
+def alignment_methods(alignments: Sequence[Alignment]) -> str:
+    """How CT was aligned to MR, and how far that is trusted."""
+    if not alignments:
+        return ""
+    kinds = sorted({alignment.fixed_kind for alignment in alignments})
+    target = {"magnitude": "gradient-echo magnitude image", "qsm": "susceptibility map"}
+    repeats = sorted({alignment.n_repeats for alignment in alignments})
+    several = f"{repeats[0]} to {repeats[-1]}" if len(repeats) > 1 else str(repeats[0])
+    text = (
+        f"CT was aligned to the {listed([target[kind] for kind in kinds], 'or')} by a rigid transform (three rotations, "
+        "three translations) that maximised mutual information from coarse to fine resolution, from several independent "
+        "starts."
+    )
+    if repeats[-1] > 1:
+        text += (
+            f" The target error was predicted from {several} independent repeats of the optimisation; an alignment whose "
+            "repeats disagreed, or that overlapped the head too little, was marked for review."
+        )
+    return text
+
+
+def correlation_methods(correlation: Correlation) -> str:
+    """How region values of CT and QSM were correlated and the verdicts reached."""
+    text = (
+        f"The relation between {correlation.x} and {correlation.y} was assessed in each region ({correlation.by}) by "
+        "Pearson's and Spearman's correlation with 95 % intervals and by least-squares regression (Oshima et al. 2020). "
+        f"P values are two-sided; adjustment: {_sentence(correlation.adjustment)} "
+        f"Verdict: {_sentence(correlation.rule)}"
+    )
+    clustered = [
+        region.roi for region in correlation.regions if region.n_subjects is not None and region.n_subjects < region.n
+    ]
+    if clustered:
+        text += (
+            f" In {listed(clustered, most=6)} several values come from the same person; such values are not independent, and "
+            "plain p values and intervals are then too optimistic."
+        )
+    return text
+
+
+def correlation_citations() -> list[str]:
+    """What `correlation_methods` cites."""
+    return [OSHIMA_2020, QSM_CONSENSUS_2024]
+
+
+def without_repeats(references: Iterable[str]) -> list[str]:
+    """References in order of first appearance, one for each DOI."""
+    kept: dict[str, str] = {}
+    for reference in references:
+        if reference:
+            doi = re.search(r"10\.\d{4,9}/[^\s,;)]*[^\s,;).]", reference)
+            kept.setdefault(doi[0].lower() if doi else reference, reference)
+    return list(kept.values())
+
+
+def _measuring(calibration: Calibration) -> str:
+    if not calibration.vials:
+        return ""
+    modalities = [MODALITY_NAMES[m] for m in dict.fromkeys(vial.modality for vial in calibration.vials)]
+    n = len({vial.vial_id for vial in calibration.vials})
+    phantom = calibration.title or calibration.protocol
+    if not calibration.locations:
+        return f"Measured values of {count(n, 'vial')} ({phantom}; {listed(modalities)}) were taken from a table."
+    text = (
+        f"The {count(n, 'vial')} of the phantom ({phantom}) were located automatically in {listed(modalities)} by matching "
+        "the known layout, in any in-plane rotation or mirror image, to the image; orientations that the layout alone "
+        "cannot tell apart were settled by the values. Each vial was measured in a mask eroded from its wall. "
+        "Values are means"
+    )
+    if any(vial.n_effective is not None for vial in calibration.vials):
+        text += (
+            "; their standard errors use the effective number of independent voxels, as neighbouring voxels share noise"
+        )
+    return text + "."
+
+
+def _fitting(calibration: Calibration) -> str:
+    if not calibration.lines:
+        return ""
+    methods = list(dict.fromkeys(line.method for line in calibration.lines))
+    abscissas = list(dict.fromkeys(unit_words(line.abscissa_unit) for line in calibration.lines))
+    against = "concentration" if abscissas == ["mmol/L"] else "the nominal value"
+    text = (
+        f"For each line, measured values were regressed on {against} ({listed(abscissas)}; {listed(methods, most=4)}). Slopes and "
+        "intercepts are given with standard errors and 95 % confidence intervals (t distribution, n − 2 degrees of freedom); "
+        "p values are of the two-sided t test of a slope of zero, not adjusted for the number of lines."
+    )
+    if any(line.quadratic_p is not None for line in calibration.lines):
+        text += " Linearity was judged by a quadratic term first, then by R² (Obuchowski et al. 2016)."
+    if any(line.lod is not None for line in calibration.lines):
+        text += (
+            " Limits of detection and quantification are 3.3 and 10 times the residual standard deviation over the absolute slope "
+            "(ICH Q2)."
+        )
+    excluded = [
+        f"{vial} ({_line_name(line.material, line.modality)})" for line in calibration.lines for vial in line.excluded
+    ]
+    if excluded:
+        text += f" Left out as inconsistent with the rest of their line: {listed(excluded)}; lines with all vials are reported beside."
+    sources = list(
+        dict.fromkeys(line.expected_slope_source for line in calibration.lines if line.expected_slope is not None)
+    )
+    if sources:
+        text += f" Slopes were compared with expected ones ({'; '.join(source.rstrip('.') for source in sources)})."
+    return text
+
+
+def _line_name(material: str, modality: str) -> str:
+    return f"{material}, {MODALITY_NAMES.get(modality, modality)}"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith(".") else f"{text}."
