@@ -158,7 +158,7 @@ def _margin(found: list[Candidate]) -> tuple[float, str]:
 
 def _words(candidate: Candidate) -> str:
     mirror = " and mirrored" if candidate.pose.mirrored else ""
-    return f"turned {_wrap(np.degrees(candidate.pose.angle_rad)):.0f} degrees{mirror}"
+    return f"turned {round(_wrap(np.degrees(candidate.pose.angle_rad)))} degrees{mirror}"
 
 
 def _wrap(angle_deg: float) -> float:

@@ -52,33 +52,51 @@ def erosion_mm(image: sitk.Image, protocol: Protocol, modality: Modality, axis: 
 def statistics(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> VoxelStatistics:
     """Mean, SD and standard error of the voxels under a mask, with the effective number of independent ones.
 
-    Neighbouring voxels share noise. The lag-one correlation along each axis, r, of the values about their mean gives
-    n (1 - r) / (1 + r) independent samples per axis, as for a first-order autoregressive process.
+    Neighbouring voxels share noise. What varies smoothly over the vial (settling, streaks, cupping) is first taken out
+    by a quadratic surface, since it belongs to the vial and not to the noise. The lag-one correlation r of the rest along
+    each axis then gives (1 - r) / (1 + r) independent samples per voxel, as for a first-order autoregressive process.
 
     Parameters
     ----------
     values : ndarray, shape (z, y, x)
     mask : ndarray of bool, same shape
+
+    Returns
+    -------
+    VoxelStatistics
+        `sd` is that of all voxels, smooth variation included; `sem` is that of the noise.
     """
     chosen = values[mask].astype(np.float64)
     n = int(chosen.size)
     mean = float(chosen.mean())
     sd = float(chosen.std(ddof=1)) if n > 1 else float("nan")
-    effective = float(n)
-    if n > _MIN_VOXELS and sd > 0:
-        deviation = np.where(mask, values - mean, 0.0).astype(np.float64)
-        variance = float((deviation**2).sum()) / n
-        for axis in range(3):
-            if mask.shape[axis] < 2:
-                continue
-            a, b = (np.take(deviation, range(k, mask.shape[axis] - 1 + k), axis=axis) for k in (0, 1))
-            both = np.take(mask, range(mask.shape[axis] - 1), axis=axis) & np.take(mask, range(1, mask.shape[axis]), axis=axis)
-            pairs = int(both.sum())
-            if pairs:
-                r = float(np.clip((a * b).sum() / pairs / variance, 0.0, 0.99))
-                effective *= (1.0 - r) / (1.0 + r)
+    place = np.argwhere(mask).astype(np.float64)
+    place = (place - place.mean(axis=0)) / np.maximum(np.ptp(place, axis=0), 1.0)
+    z, y, x = place.T
+    design = np.stack([np.ones(n), x, y, z, x**2, y**2, z**2, x * y], axis=1)
+    if n <= 3 * design.shape[1] or not sd > 0:
+        return VoxelStatistics(mean, sd, sd / np.sqrt(n), n, float(n))
+    solution, *_ = np.linalg.lstsq(design, chosen, rcond=None)
+    rest = chosen - design @ solution
+    variance = float(rest @ rest) / (n - design.shape[1])
+    effective = float(n) * np.prod([_independent_share(rest, mask, axis, variance) for axis in range(3)])
     effective = float(np.clip(effective, 1.0, n))
-    return VoxelStatistics(mean, sd, sd / np.sqrt(effective), n, effective)
+    return VoxelStatistics(mean, sd, float(np.sqrt(variance / effective)), n, effective)
+
+
+def _independent_share(rest: Array, mask: NDArray[np.bool_], axis: int, variance: float) -> float:
+    """Independent samples per voxel along one axis, at least one per row of voxels."""
+    length = mask.shape[axis]
+    if length < 2 or variance <= 0:
+        return 1.0
+    deviation = np.zeros(mask.shape)
+    deviation[mask] = rest
+    first, second = (np.take(deviation, range(k, length - 1 + k), axis=axis) for k in (0, 1))
+    pairs = int((np.take(mask, range(length - 1), axis=axis) & np.take(mask, range(1, length), axis=axis)).sum())
+    if pairs == 0:
+        return 1.0
+    r = float(np.clip((first * second).sum() / pairs / variance, 0.0, 0.999))
+    return max((1.0 - r) / (1.0 + r), 1.0 / length)
 
 
 def measure(image: sitk.Image, located: Located, protocol: Protocol, modality: Modality, where: str = "the image") -> list[VialMeasurement]:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from phantomcal.registration.heads import Head, points_mm, region_around, shrink
 
 _GRID_MM = 6.0
-_N_POINTS = 4000
+_N_POINTS = 1500
 _N_BINS = 20
 _LEAST_OVERLAP = 0.4
 
@@ -78,7 +78,7 @@ def best_starts(
     if from_headers:
         poses.append((np.zeros(3), fixed.centre_mm))
     scores = np.array([score(pose) for pose in poses])
-    order = np.argsort(-scores, kind="stable")[: 10 * keep]
+    order = np.argsort(-scores, kind="stable")[: 4 * keep]
     refined = sorted((_climb(score, poses[k], float(scores[k])) for k in order), key=lambda found: -found[1])
     kept: list[tuple[Pose, float]] = []
     for pose, value in refined:

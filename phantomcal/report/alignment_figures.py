@@ -127,7 +127,7 @@ def _contour(axes: Any, ct: Floats, extent: tuple[float, float, float, float], l
     rows, columns = filled.shape
     x = (np.arange(columns) + 0.5) * extent[1] / columns
     y = (np.arange(rows) + 0.5) * extent[2] / rows
-    axes.contour(x, y, filled, levels=[level], colors=[to_rgb(colour)], linewidths=0.9)
+    axes.contour(x, y, filled, levels=[level], colors=[to_rgb(colour)], linewidths=1.2)
 
 
 def _checkerboard(

@@ -13,6 +13,7 @@ from phantomcal.report.numbers import (
     number,
     p_number,
     share,
+    trimmed,
     unit_words,
     with_interval,
     with_uncertainty,
@@ -82,12 +83,11 @@ def lines_table(lines: Sequence[Line]) -> TableBlock:
             "r2": [share(line.r2, "two vials") for line in lines],
             "p": [p_number(line.p_value, "not tested") for line in lines],
             "n": [str(line.n_vials) for line in lines],
-            "sd": [number(line.residual_sd, 3) for line in lines],
         }
     )
     flags: list[RowFlag] = ["" if line.established and not line.excluded else "warn" for line in lines]
     note = (
-        "Intercepts and residual SDs are in the unit of the measured value. p: two-sided t test of slope = 0, not adjusted "
+        "Intercepts are in the unit of the measured value. p: two-sided t test of slope = 0, not adjusted "
         "for the number of lines."
     )
     if any(flags):
@@ -106,9 +106,8 @@ def lines_table(lines: Sequence[Line]) -> TableBlock:
             "r2": "R²",
             "p": "p",
             "n": "n",
-            "sd": "Residual SD",
         },
-        numbers=("slope", "interval", "intercept", "r2", "p", "n", "sd"),
+        numbers=("slope", "interval", "intercept", "r2", "p", "n"),
         flags=flags,
         note=note,
     )
@@ -119,7 +118,8 @@ def linearity_table(lines: Sequence[Line]) -> TableBlock:
     frame = pd.DataFrame(
         {
             "line": [line_name(line) for line in lines],
-            "range": [interval(line.abscissa_range) for line in lines],
+            "range": [f"{trimmed(line.abscissa_range[0])} to {trimmed(line.abscissa_range[1])}" for line in lines],
+            "sd": [f"{number(line.residual_sd, 3)} {line.unit}" for line in lines],
             "lod": [number(line.lod, 3) for line in lines],
             "loq": [number(line.loq, 3) for line in lines],
             "unit": [unit_words(line.abscissa_unit) for line in lines],
@@ -131,6 +131,7 @@ def linearity_table(lines: Sequence[Line]) -> TableBlock:
     labels = {
         "line": "Line",
         "range": "Calibrated range",
+        "sd": "Residual SD",
         "lod": "LOD",
         "loq": "LOQ",
         "unit": "Unit",
@@ -138,12 +139,16 @@ def linearity_table(lines: Sequence[Line]) -> TableBlock:
         "p": "p, quadratic",
         "method": "Fit",
     }
+    methods = list(dict.fromkeys(frame["method"]))
     note = (
         "LOD and LOQ: 3.3 and 10 residual SD over the slope (ICH Q2). Outside the calibrated range a line extrapolates."
-        " p, quadratic: of the quadratic term; a dash where there are too few vials to test it."
     )
+    note += " p, quadratic: of the quadratic term; a dash where there are too few vials to test it."
+    if len(methods) == 1:
+        del labels["method"]
+        note += f" Fit: {methods[0].rstrip('.')}."
     return TableBlock(
-        frame, "Range, limits, linearity and method", labels, numbers=("range", "lod", "loq", "p"), note=note
+        frame, "Range, limits and linearity", labels, numbers=("range", "sd", "lod", "loq", "p"), note=note
     )
 
 
@@ -187,7 +192,6 @@ def expectation_table(lines: Sequence[Line]) -> TableBlock:
             "expected": [with_uncertainty(line.expected_slope, line.expected_slope_se) for line in lines],
             "unit": [unit_words(line.slope_unit) for line in lines],
             "ratio": [with_interval(line.slope_ratio, line.slope_ratio_ci95) for line in lines],
-            "source": [line.expected_slope_source for line in lines],
         }
     )
     labels = {
@@ -196,14 +200,21 @@ def expectation_table(lines: Sequence[Line]) -> TableBlock:
         "expected": "Expected ± SE",
         "unit": "Unit",
         "ratio": "Ratio [95 %]",
-        "source": "Expected from",
     }
     return TableBlock(
         frame,
         "Measured and expected slopes",
         labels,
         numbers=("measured", "expected", "ratio"),
+        note="Expected slopes. " + " ".join(_sources(lines)),
     )
+
+
+def _sources(lines: Sequence[Line]) -> list[str]:
+    told: dict[str, list[str]] = {}
+    for line in lines:
+        told.setdefault(line.expected_slope_source.rstrip(". ") or "not stated", []).append(line_name(line))
+    return [f"{listed(names)}: {source}." for source, names in told.items()]
 
 
 def vials_table(vials: Sequence[VialMeasurement], placed: bool) -> TableBlock:
@@ -244,6 +255,7 @@ def vials_table(vials: Sequence[VialMeasurement], placed: bool) -> TableBlock:
         "Measured vials",
         labels,
         units={"abscissa": ", ".join(units)},
+        formats={"abscissa": trimmed},
         numbers=("value", "sem", "sd", "n_voxels"),
         flags=flags,
         note=note,

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from phantomcal.report.blocks import embedded
 from phantomcal.report.calibration_tables import (
     excluded_table,
     expectation_table,
@@ -30,16 +30,8 @@ from phantomcal.report.numbers import (
     with_uncertainty,
 )
 from phantomcal.report.page import Block, Callout, Figure, KeyNumber, Report, Section
-from phantomcal.report.style import MODALITY_NAMES, as_svg, width_px
+from phantomcal.report.style import MODALITY_NAMES
 from phantomcal.results import Calibration, Line
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Canvas
-
-
-def embedded(canvas: "Canvas", alt: str, caption: str = "") -> Figure:
-    """A drawn figure as a block of the page, at its natural size."""
-    return Figure(as_svg(canvas), alt, caption, width_px(canvas))
 
 
 def calibration_report(calibration: Calibration, overlays: Sequence[Figure] = (), verdict_text: str = "") -> Report:
@@ -100,13 +92,18 @@ def _subtitle(calibration: Calibration) -> str:
 
 
 def _verdict_text(calibration: Calibration) -> str:
-    n = count(len(calibration.warnings), "warning")
-    if calibration.status == "pass":
-        lines = "The line is" if len(calibration.lines) == 1 else f"All {len(calibration.lines)} lines are"
-        return f"{lines} within the tolerances of the protocol."
+    n = count(len(calibration.warnings), "warning") if calibration.warnings else "the notes beside the lines"
     if calibration.status == "warn":
-        return f"Usable with care: read {n if calibration.warnings else 'the notes beside the lines'} first."
-    return f"A tolerance or quality check failed; read {n if calibration.warnings else 'the notes beside the lines'} before use."
+        return f"Usable with care: read {n} first."
+    if calibration.status == "fail":
+        return f"A tolerance or quality check failed; read {n} before use."
+    weak = [line_name(line) for line in calibration.lines if not line.established]
+    if weak:
+        return f"No check failed; not established as a line: {listed(weak)}."
+    if not calibration.locations:
+        return "No check failed."
+    lines = "The line is" if len(calibration.lines) == 1 else f"All {len(calibration.lines)} lines are"
+    return f"{lines} within the tolerances of the protocol."
 
 
 def _key_numbers(calibration: Calibration) -> list[KeyNumber]:

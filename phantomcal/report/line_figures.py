@@ -242,7 +242,7 @@ def _draw_line(axes: Any, line: Line, points: _Points) -> None:
     axes.yaxis.set_major_locator(_nice_ticks(5))
     statistics = [f"n = {line.n_vials}"]
     if line.r2 is not None:
-        statistics.append(f"R² = {share(line.r2)}")
+        statistics.append(f"R² {share(line.r2)}" if line.r2 > 0.9999 else f"R² = {share(line.r2)}")
     if line.p_value is not None:
         statistics.append(p_value(line.p_value))
     if line.slope_se is None:
@@ -263,8 +263,9 @@ def _draw_residuals(axes: Any, line: Line, points: _Points) -> None:
         # A failed vial must not flatten the others: the strip is scaled by the vials in use.
         inside = points.used if points.used.any() else np.ones(len(residual), dtype=bool)
         reach = float(np.max(np.abs(residual[inside]) + points.error[inside])) * 1.3
-        if reach > 0:
-            axes.set_ylim(-reach, reach)
+        # Residuals of two points are rounding errors: drawn as the zeros they are.
+        reach = reach if reach > 1e-9 * float(np.abs(points.y).max()) else 0.01 * float(np.abs(points.y).max() or 1.0)
+        axes.set_ylim(-reach, reach)
         beyond = np.abs(residual) > reach
         for x, value in zip(points.x[beyond & ~inside], residual[beyond & ~inside], strict=True):
             axes.plot(

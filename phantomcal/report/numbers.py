@@ -28,7 +28,7 @@ def no_value(reason: str = "") -> str:
 def unit_words(unit: str) -> str:
     """A unit as it is read aloud: ``ppm/(mmol/L)`` becomes ``ppm per mmol/L``; others stay as they are."""
     match = re.fullmatch(r"(.+?)/\((.+)\)", unit.strip())
-    return f"{match[1]} per {match[2]}" if match else unit.strip()
+    return f"{match[1]} per\N{NO-BREAK SPACE}{match[2]}" if match else unit.strip()
 
 
 def number(value: float | None, digits: int = 4, reason: str = "") -> str:
@@ -62,6 +62,14 @@ def number(value: float | None, digits: int = 4, reason: str = "") -> str:
 def fixed(value: float | None, decimals: int = 2, reason: str = "") -> str:
     """A number with so many decimals and a true minus sign; for columns whose decimal points should stand in line."""
     return no_value(reason) if missing(value) else _fixed(float(value), decimals)  # type: ignore[arg-type]
+
+
+def trimmed(value: float | None) -> str:
+    """A number that was given, not estimated: as many digits as it has, six at most, no trailing zeros."""
+    if missing(value):
+        return NONE
+    text = f"{float(value):.6g}"  # type: ignore[arg-type]
+    return number(value, 6) if "e" in text else text.replace("-", MINUS)
 
 
 def with_uncertainty(value: float | None, standard_error: float | None, unit: str = "", reason: str = "") -> str:

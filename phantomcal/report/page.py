@@ -30,6 +30,7 @@ CONTENT_SECURITY_POLICY = (
 
 _VERDICT_WORDS = {"pass": "Pass", "warn": "Review", "review": "Review", "fail": "Fail", "info": "Result"}
 _SHORT = 24
+_SMALL_PX = 600
 _DOI = re.compile(r"(?:doi[: ]\s*)?\b(10\.\d{4,9}/[^\s,;)]*[^\s,;).])", re.IGNORECASE)
 
 
@@ -215,7 +216,7 @@ def render(report: Report) -> str:
     """
     anchors = _anchors([section.title for section in report.sections])
     sections = [
-        {"anchor": anchor, "section": section, "blocks": [_block(block) for block in section.blocks]}
+        {"anchor": anchor, "section": section, "blocks": _rows([_block(block) for block in section.blocks])}
         for anchor, section in zip(anchors, report.sections, strict=True)
     ]
     template = _environment().get_template("report.html")
@@ -270,6 +271,18 @@ def _block(block: Block) -> dict[str, Any]:
     return {"kind": "text", "paragraphs": _paragraphs(block.text)}
 
 
+def _rows(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    # Small pictures that follow each other stand side by side, so that CT and QSM can be compared.
+    rows: list[dict[str, Any]] = []
+    for block in blocks:
+        small = block["kind"] == "figure" and block["width"] is not None and block["width"] <= _SMALL_PX
+        if small and rows and rows[-1]["kind"] == "row":
+            rows[-1]["blocks"].append(block)
+        else:
+            rows.append({"kind": "row", "blocks": [block]} if small else block)
+    return [row["blocks"][0] if row["kind"] == "row" and len(row["blocks"]) == 1 else row for row in rows]
+
+
 def _table(block: TableBlock) -> dict[str, Any]:
     frame = block.frame
     names = list(block.labels) or [str(name) for name in frame.columns]
@@ -278,7 +291,11 @@ def _table(block: TableBlock) -> dict[str, Any]:
     texts = {name: [_cell(value, block.formats.get(name)) for value in series[name]] for name in names}
     # Short entries stay on one line: a broken unit is hard to read, a broken sentence is not.
     styles = {
-        name: "num" if numeric[name] else "short" if all(len(text) <= _SHORT for text in texts[name]) else ""
+        name: "num"
+        if numeric[name]
+        else "short"
+        if all(len(text) <= (_SHORT if len(names) < 8 else _SHORT // 2) for text in texts[name])
+        else ""
         for name in names
     }
     columns = [

@@ -77,7 +77,7 @@ def vial_overlay(
     low, high = window or _window(picture)
     with house_style():
         tall = abs(extent[3] - extent[2]) / abs(extent[1] - extent[0])
-        canvas = new_canvas(6.4, min(8.0, 5.3 * tall + 0.75))
+        canvas = new_canvas(5.6, min(7.5, 4.55 * tall + 0.75))
         axes = canvas.add_subplot()
         grey = np.nan_to_num(np.clip((picture - low) / (high - low), 0, 1))
         # Quantised here, so that the embedded picture is one small grey image whatever the input.

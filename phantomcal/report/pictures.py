@@ -2,17 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from phantomcal.report.page import Figure
 from phantomcal.report.phantom_figures import vial_overlay
-from phantomcal.report.style import MODALITY_NAMES, as_png, as_svg, width_px
+from phantomcal.report.style import MODALITY_NAMES, as_svg, width_px
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
     from phantomcal.phantom.calibration import Calibrated
     from phantomcal.protocol import Protocol
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_COLUMNS = (8, 62, 142)
+
+
 def truth_comparison(table: "pd.DataFrame") -> Canvas:
     """Relative error of each estimate as a dot, with its interval and the error that is allowed.
 
@@ -41,8 +44,7 @@ def truth_comparison(table: "pd.DataFrame") -> Canvas:
         reach = 5.0
         for i, row in enumerate(rows):
             reach = max(reach, _draw_row(axes, i, row))
-            texts = (number(row["estimate"]), f"{number(row['truth'])} {unit_words(str(row['unit'] or ''))}".strip())
-            for offset, text in zip((8, 78), texts, strict=True):
+            for offset, text in zip(_COLUMNS, _texts(row), strict=True):
                 axes.annotate(
                     text,
                     (1, i),
@@ -51,7 +53,7 @@ def truth_comparison(table: "pd.DataFrame") -> Canvas:
                     textcoords="offset points",
                     va="center",
                 )
-        for offset, text in ((8, "estimate"), (78, "truth")):
+        for offset, text in zip(_COLUMNS, ("error", "estimate", "truth"), strict=True):
             axes.annotate(
                 text,
                 (1, 1),
@@ -73,9 +75,22 @@ def truth_comparison(table: "pd.DataFrame") -> Canvas:
     return canvas
 
 
+def _texts(row: dict[Any, Any]) -> tuple[str, str, str]:
+    truth = f"{number(row['truth'])} {unit_words(str(row['unit'] or ''))}".strip()
+    return percent(relative_error(row["estimate"], row["truth"]), signed=True), number(row["estimate"]), truth
+
+
+def relative_error(estimate: float | None, truth: float | None) -> float | None:
+    r"""(estimate - truth) / \|truth\|, or None where either is missing or the truth is zero."""
+    if missing(estimate) or missing(truth) or truth == 0:
+        return None
+    return (float(estimate) - float(truth)) / abs(float(truth))  # type: ignore[arg-type]
+
+
 def _draw_row(axes: Any, i: int, row: dict[Any, Any]) -> float:
     truth, tolerance = row["truth"], row.get("tolerance_percent")
-    if missing(truth) or truth == 0 or missing(row["estimate"]):
+    relative = relative_error(row["estimate"], truth)
+    if relative is None:
         axes.annotate(
             "no relative error" if not missing(row["estimate"]) else "no estimate",
             (0, i),
@@ -86,7 +101,7 @@ def _draw_row(axes: Any, i: int, row: dict[Any, Any]) -> float:
             size=7.5,
         )
         return 0.0
-    error = 100.0 * (row["estimate"] - truth) / abs(truth)
+    error = 100.0 * relative
     largest = abs(error)
     inside = missing(tolerance) or abs(error) <= tolerance
     colour = BLUE if inside else VERMILION
@@ -99,13 +114,4 @@ def _draw_row(axes: Any, i: int, row: dict[Any, Any]) -> float:
         axes.plot(ends, [i, i], color=colour, lw=1.8, zorder=2)
         largest = max(largest, float(np.abs(ends).max()))
     axes.plot(error, i, marker="o" if inside else "X", color=colour, ms=6.5, mec="white", mew=0.6, zorder=3)
-    axes.annotate(
-        percent(error / 100, signed=True),
-        (error, i),
-        xytext=(0, 7),
-        textcoords="offset points",
-        ha="center",
-        size=7,
-        color=MUTED,
-    )
     return largest

@@ -111,12 +111,15 @@ def draw_brain(scene: Scene, cavity_mm: Array32, rng: np.random.Generator) -> Ar
     other = smooth_noise(scene.grid.shape, 1.0, 26.0, rng, band=True)
     # |field| over its typical gradient is the distance to the nearest fold: zero crossings are the sulci.
     sulcus = np.abs(folds) * np.float32(4.6) + np.clip(depth - np.float32(15), 0, None)
-    fissure = np.float32(99.0) * np.ones_like(x)
     callosum = ellipsoid_distance(x, y - np.float32(6), z - np.float32(6), (200.0, 46.0, 24.0))
     midline = np.abs(x + np.float32(0.8) * other)
-    np.minimum(fissure, np.where((callosum < 0) & (z > -12), midline, np.float32(99)), out=fissure)
-    sylvian = np.abs(z - np.float32(2) + np.float32(0.22) * (y - np.float32(5)) - np.float32(1.2) * other)
-    sylvian += np.clip(np.float32(40) - np.abs(x), 0, None) + np.clip(np.abs(y - np.float32(4)) - np.float32(30), 0, None)
+    fissure = np.where((callosum < 0) & (z > -12), midline, np.float32(99))
+    sideways = np.abs(x)
+    slope = np.float32(0.55) * (y - np.float32(5)) + np.float32(0.35) * (sideways - np.float32(50))
+    sylvian = np.abs(z - np.float32(2) + slope - np.float32(2.5) * other) * np.float32(0.85)
+    sylvian += np.clip(np.float32(40) - sideways, 0, None) + np.clip(
+        np.abs(y - np.float32(2)) - np.float32(24), 0, None
+    )
     np.minimum(fissure, sylvian, out=fissure)
     tent = np.float32(6) - np.float32(0.0065) * np.square(x) - np.float32(0.45) * np.clip(y - np.float32(46), 0, None)
     tent += np.where(y < 46, np.float32(0.7) * (y - np.float32(46)), np.float32(0))
@@ -212,13 +215,16 @@ def draw_lesions(
     taken: list[Triple] = []
     for lesion in lesions:
         if lesion.kind not in LESIONS:
-            raise InputError(f"unknown lesion kind {lesion.kind!r}", "the lesions to simulate", f"use {' or '.join(LESIONS)}")
+            raise InputError(
+                f"unknown lesion kind {lesion.kind!r}", "the lesions to simulate", f"use {' or '.join(LESIONS)}"
+            )
         where = lesion.position_mm or _free_place(lesion.kind, taken, rng)
         taken.append(where)
         stretch = rng.uniform(0.9, 1.12, 3)
         radii = (lesion.radius_mm * stretch[0], lesion.radius_mm * stretch[1], lesion.radius_mm * stretch[2])
         turn = (0.0, 0.0, float(rng.uniform(0, 180)))
         box, distance = scene.ellipsoid(where, radii, turn)
+        distance += np.float32(0.7) * smooth_noise(distance.shape, 1.0, 14.0, rng)
         index = np.unravel_index(int(np.argmax(distance)), distance.shape)
         if not depth_mm[box][index] > lesion.radius_mm / 2:
             raise InputError(

@@ -84,7 +84,12 @@ def scan(hu: Array32, grid: Grid, settings: CtSettings, rng: np.random.Generator
 
 
 def draw_table(
-    hu: Array32, world_x_mm: Array32, world_y_mm: Array32, top_mm: float, centre_x_mm: float = 0.0, bend_mm: float = 260.0
+    hu: Array32,
+    world_x_mm: Array32,
+    world_y_mm: Array32,
+    top_mm: float,
+    centre_x_mm: float = 0.0,
+    bend_mm: float = 260.0,
 ) -> None:
     """Draw a CT table into a volume, below (posterior to) `top_mm`.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 QSM_ALGORITHM = "simulated: regional susceptibility with point spread, smooth background and noise; no dipole inversion"
 HEAD_CENTRE_MM: Triple = (0.0, 16.0, 10.0)
 _SUBSLICE_MM = 1.3
+_MR_PSF_MM = 1.0
 _TARGETS: dict[str, Triple] = {
     "anterior commissure": (0.0, 0.0, 0.0),
     "frontal pole": (0.0, -62.0, 10.0),
@@ -154,20 +155,24 @@ def simulate_head(
             Lesion("calcification", *values["calcification"], radius_mm=9.0),
         ]
     if not (options.ct_fov_mm > 0 and options.max_rotation_deg >= 0 and options.max_shift_mm >= 0):
-        raise InputError("field of view, turn and shift must not be negative", "the head options", "give positive numbers")
+        raise InputError(
+            "field of view, turn and shift must not be negative", "the head options", "give positive numbers"
+        )
     shape_draws, pose_draws, ct_draws, mr_draws = np.random.default_rng(seed).spawn(4)
 
     scene = new_scene(shape_draws)
     cavity = draw_head(scene, shape_draws)
-    depth = draw_brain(scene, cavity, shape_draws)
+    box = _brain_box(cavity > -3)
+    inner = scene.crop(box)
+    depth = draw_brain(inner, cavity[box], shape_draws)
     del cavity
-    draw_regions(scene, values)
-    lesion_rows = draw_lesions(scene, lesions, depth, shape_draws)
+    draw_regions(inner, values)
+    lesion_rows = draw_lesions(inner, lesions, depth, shape_draws)
 
     transform = _alignment(options, pose_draws)
     ct, ct_grid = _scan_ct(scene, transform, options, pose_draws, ct_draws)
     mr_grid = _mr_grid(options, pose_draws)
-    magnitude, qsm, labels, lesion_labels = _scan_mr(scene, depth, mr_grid, options, mr_draws)
+    magnitude, qsm, labels, lesion_labels = _scan_mr(scene, inner, depth, mr_grid, options, mr_draws)
     truth: dict[str, Any] = {
         "kind": "head",
         "seed": seed,
@@ -180,6 +185,16 @@ def simulate_head(
     }
     lookup = pd.DataFrame({"index": list(LABELS.values()), "name": list(LABELS)})
     return HeadScan(ct, magnitude, qsm, labels, lesion_labels, lookup, transform, truth)
+
+
+def _brain_box(mask: npt.NDArray[np.bool_]) -> Box:
+    slices = []
+    for axis in range(3):
+        other = tuple(a for a in range(3) if a != axis)
+        filled = np.flatnonzero(mask.any(axis=other))
+        slices.append(slice(int(filled[0]), int(filled[-1]) + 1))
+    # The brain stem reaches below the cavity.
+    return slice(max(slices[0].start - 20, 0), slices[0].stop), slices[1], slices[2]
 
 
 def _values(given: Mapping[str, RegionValue | tuple[float, float]] | None) -> dict[str, RegionValue]:
@@ -250,32 +265,42 @@ def _resample(volume: npt.NDArray[np.generic], source: Grid, target: Grid, trans
     return array
 
 
+def _slices(volume: Array32, source: Grid, target: Grid, transform: Any, outside: float) -> Array32:
+    """Resample into slices that average what they span: thinner sub-slices first, then their mean."""
+    parts = max(1, math.ceil(target.spacing_mm[2] / _SUBSLICE_MM))
+    size = (target.size[0], target.size[1], target.size[2] * parts)
+    spacing = (target.spacing_mm[0], target.spacing_mm[1], target.spacing_mm[2] / parts)
+    first = np.asarray(target.origin_mm) - target.matrix[:, 2] * (0.5 - 0.5 / parts)
+    fine = Grid(size, spacing, (float(first[0]), float(first[1]), float(first[2])), target.direction)
+    values = _resample(volume, source, fine, transform, outside)
+    mean: Array32 = values.reshape(target.size[2], parts, *values.shape[1:]).mean(axis=1, dtype=np.float32)
+    return mean
+
+
 def _scan_ct(
-    scene: Scene, transform: "sitk.Euler3DTransform", options: HeadOptions, pose: np.random.Generator, rng: np.random.Generator
+    scene: Scene,
+    transform: "sitk.Euler3DTransform",
+    options: HeadOptions,
+    pose: np.random.Generator,
+    rng: np.random.Generator,
 ) -> tuple["sitk.Image", Grid]:
     jitter = pose.uniform(-4, 4, 3)
     centre = np.array(transform.TransformPoint(HEAD_CENTRE_MM)) + jitter * (1, 0.5, 0.5) + (0, 4, 4)
     extent = (options.ct_fov_mm, options.ct_fov_mm, 168.0)
     grid = grid_around(centre, extent, options.ct_spacing_mm, np.eye(3))
 
-    parts = max(1, math.ceil(grid.spacing_mm[2] / _SUBSLICE_MM))
     coarse = max(1.0, options.ct_spacing_mm[0])
-    nodes = (math.ceil(options.ct_fov_mm / coarse) + 3, math.ceil(options.ct_fov_mm / coarse) + 3, grid.size[2] * parts)
-    between = grid_around(
-        grid.centre_mm,
-        np.multiply(nodes, (coarse, coarse, grid.spacing_mm[2] / parts)),
-        (coarse, coarse, grid.spacing_mm[2] / parts),
-        np.eye(3),
-    )
-    hu = _resample(scene.hu, scene.grid, between, transform.GetInverse(), AIR_HU)
-    hu = hu.reshape(grid.size[2], parts, nodes[1], nodes[0]).mean(axis=1, dtype=np.float32)
+    nodes = math.ceil(options.ct_fov_mm / coarse) + 3
+    extent = (nodes * coarse, nodes * coarse, grid.size[2] * grid.spacing_mm[2])
+    between = grid_around(grid.centre_mm, extent, (coarse, coarse, grid.spacing_mm[2]), np.eye(3))
+    hu = _slices(scene.hu, scene.grid, between, transform.GetInverse(), AIR_HU)
     for axis, n in ((1, grid.size[1]), (2, grid.size[0])):
         step = grid.spacing_mm[2 - axis] / coarse
-        positions = (np.arange(n) - (n - 1) / 2) * step + (nodes[2 - axis] - 1) / 2
-        hu = apply_along(hu, interpolation_matrix(positions, nodes[2 - axis]), axis)
+        positions = (np.arange(n) - (n - 1) / 2) * step + (nodes - 1) / 2
+        hu = apply_along(hu, interpolation_matrix(positions, nodes), axis)
 
-    everything: Box = (slice(0, 1), slice(0, grid.size[1]), slice(0, grid.size[0]))
-    x, y, _ = coordinates(grid.matrix, np.asarray(grid.origin_mm), everything)
+    plane: Box = (slice(0, 1), slice(0, grid.size[1]), slice(0, grid.size[0]))
+    x, y, _ = coordinates(grid.matrix, np.asarray(grid.origin_mm), plane)
     rest = np.array(transform.TransformPoint((0.0, 118.0, 10.0)))
     _draw_holder(hu, x - np.float32(rest[0]), y - np.float32(rest[1]))
     settings = CtSettings(psf_fwhm_mm=0.7, slice_fwhm_mm=0.0, noise_hu=_ct_noise(options), noise_grain_mm=0.4)
@@ -316,30 +341,26 @@ def _mr_grid(options: HeadOptions, rng: np.random.Generator) -> Grid:
 
 
 def _scan_mr(
-    scene: Scene, depth: Array32, grid: Grid, options: HeadOptions, rng: np.random.Generator
+    scene: Scene, inner: Scene, depth: Array32, grid: Grid, options: HeadOptions, rng: np.random.Generator
 ) -> tuple["sitk.Image", "sitk.Image", "sitk.Image", "sitk.Image"]:
     import SimpleITK as sitk
 
     same = sitk.Transform(3, sitk.sitkIdentity)
-    brain = _resample((depth > 0).astype(np.uint8), scene.grid, grid, same, 0) > 0
-    # Canonical voxels are 1 mm; thicker slices average over what they span.
-    thick = math.sqrt(max(grid.spacing_mm[2] ** 2 - 1.0, 0.0)) * 0.8
-    ppm, bright = blur(scene.ppm, 0.9, 1.0, 2), blur(scene.magnitude, 0.8, 1.0, 2)
-    ppm, bright = blur(ppm, 0.9, 1.0, 1), blur(bright, 0.8, 1.0, 1)
-    ppm, bright = blur(ppm, max(0.9, thick), 1.0, 0), blur(bright, max(0.8, thick), 1.0, 0)
-
-    chi = _resample(ppm, scene.grid, grid, same, 0.0)
+    brain = _resample((depth > 0).astype(np.uint8), inner.grid, grid, same, 0) > 0
+    chi = _slices(inner.ppm, inner.grid, grid, same, 0.0)
+    magnitude = _slices(scene.magnitude, scene.grid, grid, same, 0.0)
+    for axis in range(3):
+        chi, magnitude = (blur(v, _MR_PSF_MM, grid.spacing_mm[2 - axis], axis) for v in (chi, magnitude))
     if options.qsm_background_ppm > 0:
         chi += np.float32(options.qsm_background_ppm) * smooth_noise(grid.shape, grid.spacing_mm[0], 90.0, rng)
     if options.qsm_noise_ppm > 0:
         chi += grainy_noise(grid.shape, options.qsm_noise_ppm, (0.4, 0.5, 0.5), rng)
     chi *= brain
 
-    magnitude = _resample(bright, scene.grid, grid, same, 0.0)
     magnitude *= np.exp(np.float32(0.12) * smooth_noise(grid.shape, grid.spacing_mm[0], 220.0, rng))
     noise = rng.standard_normal((2, *grid.shape), dtype=np.float32) * np.float32(options.magnitude_noise * 0.75)
     magnitude = np.hypot(magnitude + noise[0], noise[1]) * np.float32(1000)
     labels, lesion_labels = (
-        _resample(volume, scene.grid, grid, same, 0).astype(np.uint8) for volume in (scene.labels, scene.lesion_labels)
+        _resample(volume, inner.grid, grid, same, 0).astype(np.uint8) for volume in (inner.labels, inner.lesion_labels)
     )
     return to_image(magnitude, grid), to_image(chi, grid), to_image(labels, grid), to_image(lesion_labels, grid)

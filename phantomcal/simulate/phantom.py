@@ -190,7 +190,9 @@ def _slope_units(known: dict[Modality, float], unit: str) -> dict[str, Any]:
 def _extent(cylinder: Cylinder, pose: Pose) -> npt.NDArray[np.float64]:
     """Half the world size of a cylinder at the layout's centre."""
     axis = np.abs(pose.matrix[:, 2])
-    half: npt.NDArray[np.float64] = cylinder.radius_mm * np.sqrt(1 - np.minimum(axis**2, 1)) + cylinder.half_length_mm * axis
+    half: npt.NDArray[np.float64] = (
+        cylinder.radius_mm * np.sqrt(1 - np.minimum(axis**2, 1)) + cylinder.half_length_mm * axis
+    )
     return half
 
 
@@ -210,7 +212,9 @@ def _grid_for(
     if fov_mm is not None:
         extent = np.asarray(fov_mm, float)
         if extent.shape != (3,) or not np.all(extent > 0):
-            raise InputError("the field of view must be three positive lengths", f"fov_mm {fov_mm}", "give mm along x, y, z")
+            raise InputError(
+                "the field of view must be three positive lengths", f"fov_mm {fov_mm}", "give mm along x, y, z"
+            )
     return grid_around((0.0, 0.0, 0.0), extent, spacing_mm, cosines)
 
 

@@ -59,7 +59,9 @@ def unit_vector(direction: npt.ArrayLike) -> npt.NDArray[np.float64]:
     vector = np.asarray(direction, float)
     length = float(np.linalg.norm(vector))
     if vector.shape != (3,) or not math.isfinite(length) or length == 0:
-        raise InputError("the main field's direction must be a vector of three numbers", f"b0_direction {direction}", "e.g. 0 0 1")
+        raise InputError(
+            "the main field's direction must be a vector of three numbers", f"b0_direction {direction}", "e.g. 0 0 1"
+        )
     return vector / length
 
 
@@ -156,9 +158,7 @@ def block_mean(values: Array32, factors: tuple[int, int, int]) -> Array32:
     return values
 
 
-def acquire_field(
-    field_ppm: Array32, signal: Array32, factors: tuple[int, int, int]
-) -> tuple[Array32, Array32]:
+def acquire_field(field_ppm: Array32, signal: Array32, factors: tuple[int, int, int]) -> tuple[Array32, Array32]:
     """Field and signal of acquisition voxels from a finer grid.
 
     A voxel's phase is that of its summed signal, so the field is averaged with the signal as weight (short echo time
@@ -233,7 +233,9 @@ def invert_field(
     inner = (slice(0, nz), slice(0, ny), slice(0, nx))
     kernel = dipole_kernel(shape, spacing_mm, b0_in_grid)
     kx, ky, kz = _k_axes(shape, spacing_mm)
-    penalty = (kx * kx + ky * ky + kz * kz) * np.float32(4 * math.pi**2 * chosen.regularisation) + np.float32(chosen.ridge)
+    penalty = (kx * kx + ky * ky + kz * kz) * np.float32(4 * math.pi**2 * chosen.regularisation) + np.float32(
+        chosen.ridge
+    )
 
     inside = mask.astype(np.float32)
     weight = np.clip(signal, 0, 1).astype(np.float32) ** 2 * inside

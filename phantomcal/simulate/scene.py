@@ -1,6 +1,6 @@
 """The canvas heads are drawn on: a millimetre grid with smoothly deformed coordinates, and tissues painted into it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from phantomcal.simulate.shapes import IDENTITY, Array32, Box, Grid, Triple
 from phantomcal.simulate.smooth import smooth_noise
 
-LOW_MM, HIGH_MM = (-97.0, -110.0, -104.0), (97.0, 127.0, 101.0)
+LOW_MM, HIGH_MM = (-96.0, -110.0, -98.0), (96.0, 126.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,37 @@ class Scene:
     ppm: Array32
     labels: npt.NDArray[np.uint8]
     lesion_labels: npt.NDArray[np.uint8]
-    centres: dict[str, list[float]] = field(default_factory=dict)
+
+    def crop(self, box: Box) -> "Scene":
+        """The part of the scene in a box; it shares its memory, so painting there paints here."""
+        first = np.array([box[2].start, box[1].start, box[0].start])
+        origin = np.asarray(self.grid.origin_mm) + first * self.grid.spacing_mm
+        size = tuple(box[a].stop - box[a].start for a in (2, 1, 0))
+        grid = Grid(
+            (size[0], size[1], size[2]), self.grid.spacing_mm, (float(origin[0]), float(origin[1]), float(origin[2]))
+        )
+        return Scene(
+            grid,
+            self.x[box],
+            self.y[box],
+            self.z[box],
+            self.hu[box],
+            self.magnitude[box],
+            self.ppm[box],
+            self.labels[box],
+            self.lesion_labels[box],
+        )
 
     def paint(self, distance_mm: Array32, tissue: Tissue, box: Box | None = None) -> None:
         """Blend a tissue in where the distance to its surface (positive inside) says so."""
         where: Box = box or (slice(None), slice(None), slice(None))
-        coverage = np.clip(distance_mm + np.float32(0.5), 0, 1)
+        coverage = distance_mm + np.float32(0.5)
+        np.clip(coverage, 0, 1, out=coverage)
         for volume, value in ((self.hu, tissue.hu), (self.magnitude, tissue.magnitude), (self.ppm, tissue.ppm)):
             part = volume[where]
-            part += coverage * (np.float32(value) - part)
+            change = np.float32(value) - part
+            change *= coverage
+            part += change
 
     def ellipsoid(
         self, centre_mm: Triple, radii_mm: Triple, turn_deg: Triple = (0.0, 0.0, 0.0), margin_mm: float = 9.0
@@ -96,14 +118,21 @@ class Scene:
 def ellipsoid_distance(dx: Array32, dy: Array32, dz: Array32, radii_mm: Triple) -> Array32:
     """First-order distance to an ellipsoid's surface, positive inside, exact on the surface and for a sphere."""
     rx, ry, rz = (np.float32(r) for r in radii_mm)
-    a, b, c = dx / rx, dy / ry, dz / rz
-    squares = a * a + b * b + c * c
-    a /= rx
-    b /= ry
-    c /= rz
-    slope = np.sqrt(a * a + b * b + c * c)
-    norm = np.sqrt(squares)
-    distance: Array32 = (norm - squares) / np.maximum(slope, np.float32(1e-6))
+    squares: Array32 | None = None
+    slopes: Array32 | None = None
+    for delta, radius in ((dx, rx), (dy, ry), (dz, rz)):
+        part = delta / radius
+        part *= part
+        squares = part.copy() if squares is None else np.add(squares, part, out=squares)
+        part /= radius * radius
+        slopes = part if slopes is None else np.add(slopes, part, out=slopes)
+    assert squares is not None
+    assert slopes is not None
+    distance = np.sqrt(squares)
+    distance -= squares
+    np.sqrt(slopes, out=slopes)
+    slopes += np.float32(1e-6)
+    distance /= slopes
     return distance
 
 

@@ -93,9 +93,13 @@ def grid_around(
     spacing = np.asarray(spacing_mm, float)
     cosines = np.reshape(np.asarray(direction, float), (3, 3))
     if spacing.shape != (3,) or not np.all(np.isfinite(spacing)) or np.any(spacing <= 0):
-        raise InputError("voxel size must be three positive numbers", f"spacing {np.ravel(spacing).tolist()}", "give mm")
+        raise InputError(
+            "voxel size must be three positive numbers", f"spacing {np.ravel(spacing).tolist()}", "give mm"
+        )
     if not np.allclose(cosines.T @ cosines, IDENTITY, atol=1e-6):
-        raise InputError("direction is not orthonormal", "the grid's direction matrix", "give three perpendicular unit columns")
+        raise InputError(
+            "direction is not orthonormal", "the grid's direction matrix", "give three perpendicular unit columns"
+        )
     extent = np.abs(cosines).T @ np.asarray(world_extent_mm, float)
     size = np.maximum(np.ceil(extent / spacing - 1e-9).astype(int), 1)
     origin = np.asarray(centre_mm, float) - cosines @ (spacing * (size - 1) / 2)

@@ -50,9 +50,7 @@ def draw_head(scene: Scene, rng: np.random.Generator) -> Array32:
 
     outline = vault + thickness + scalp
     face = ellipsoid_distance(x, y + np.float32(34), z + np.float32(52), (66.0, 66.0, 74.0))
-    neck = np.minimum(
-        np.float32(56) - np.hypot(x, (y - np.float32(34)) * np.float32(0.85)), np.float32(-20) - z
-    )
+    neck = np.minimum(np.float32(56) - np.hypot(x, (y - np.float32(34)) * np.float32(0.85)), np.float32(-20) - z)
     outline = np.maximum(outline, np.maximum(face, neck))
     texture = smooth_noise(scene.grid.shape, 1.0, 24.0, rng)
     scene.paint(outline, SKIN)
@@ -62,8 +60,7 @@ def draw_head(scene: Scene, rng: np.random.Generator) -> Array32:
 
     # The vault above the base, the plate of the base below the brain.
     plate = np.minimum(cavity + np.float32(5.5) + rough, vault + thickness)
-    shell = np.where(z > np.float32(-36), np.minimum(vault + thickness, np.maximum(plate, vault + 60)), plate)
-    shell = np.where(z > np.float32(-22), vault + thickness, np.minimum(shell, cavity + np.float32(6.0) + rough))
+    shell = np.where(z > np.float32(-22), vault + thickness, plate)
     scene.paint(shell, BONE)
     inner = np.minimum(shell - np.float32(1.7), -cavity - np.float32(1.5))
     scene.paint(np.where(z > np.float32(-30), inner, np.float32(-1)), DIPLOE)
@@ -75,14 +72,15 @@ def draw_head(scene: Scene, rng: np.random.Generator) -> Array32:
 
 def _base_height(x: Array32, y: Array32) -> Array32:
     """Height of the floor of the three cranial fossae."""
+
     def step(v: Array32, width: float) -> Array32:
         ramp: Array32 = np.clip(v / np.float32(2 * width) + np.float32(0.5), 0, 1)
         return ramp
 
     sideways = np.abs(x)
-    behind_wing = step(y + np.float32(24), 3.0)
-    posterior = step(y - np.float32(26), 3.0)
-    lateral = step(sideways - np.float32(15), 4.0)
+    behind_wing = step(y + np.float32(24), 6.0)
+    posterior = step(y - np.float32(26), 7.0)
+    lateral = step(sideways - np.float32(18), 8.0)
     front = np.float32(-20) + np.float32(0.06) * sideways
     medial = np.float32(-18) - np.float32(42) * np.clip((y + np.float32(12)) / np.float32(34), 0, 1)
     middle = lateral * np.float32(-43) + (1 - lateral) * medial

@@ -93,7 +93,9 @@ def body_of(protocol: Protocol) -> Body:
         raise InputError(
             f"protocol {protocol.name!r} has no layout to simulate", "its vials", "give every vial x_mm and y_mm"
         )
-    reach = {v.id: float(np.hypot(v.x_mm or 0.0, v.y_mm or 0.0)) + protocol.radius_of(v) + WALL_MM for v in protocol.vials}
+    reach = {
+        v.id: float(np.hypot(v.x_mm or 0.0, v.y_mm or 0.0)) + protocol.radius_of(v) + WALL_MM for v in protocol.vials
+    }
     outermost = max(reach, key=lambda name: reach[name])
     radius = protocol.geometry.body_radius_mm or reach[outermost] + DEFAULT_MARGIN_MM
     if reach[outermost] > radius:
@@ -148,7 +150,9 @@ def contents(protocol: Protocol, slopes: dict[str, dict[Modality, float]], fault
     named = [*faults.missing, *faults.bubbles, *(name for pair in faults.swapped for name in pair)]
     unknown = sorted(set(named) - set(by_id))
     if unknown:
-        raise InputError(f"no vial {unknown[0]!r} to spoil", f"protocol {protocol.name!r}", f"known are {', '.join(by_id)}")
+        raise InputError(
+            f"no vial {unknown[0]!r} to spoil", f"protocol {protocol.name!r}", f"known are {', '.join(by_id)}"
+        )
     holds: dict[str, Vial | None] = dict(by_id)
     for first, second in faults.swapped:
         holds[first], holds[second] = holds[second], holds[first]
@@ -161,7 +165,9 @@ def contents(protocol: Protocol, slopes: dict[str, dict[Modality, float]], fault
         amount = 0.0 if inside is None else protocol.abscissa_of(inside)
         slope: dict[Modality, float] = {} if inside is None else slopes[inside.material]
         entry = None if inside is None else protocol.materials.get(inside.material)
-        relaxivity = RELAXIVITY_PER_S_PER_MMOL_PER_L.get(entry.substance, 0.0) if entry and protocol.is_concentration else 0.0
+        relaxivity = (
+            RELAXIVITY_PER_S_PER_MMOL_PER_L.get(entry.substance, 0.0) if entry and protocol.is_concentration else 0.0
+        )
         places.append(
             Content(
                 vial=vial,

@@ -172,18 +172,25 @@ def test_a_verdict_that_one_row_makes_is_said() -> None:
     assert "differ: an outlier or a curved relation" in row.note
 
 
-def test_opposite_signs_of_pearson_and_spearman_give_no_verdict() -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_opposite_signs_of_pearson_and_spearman_give_no_verdict(sign: int) -> None:
     x = np.arange(12.0)
     y = -x.copy()
     y[11] = 100.0
     x[11] = 60.0
-    row = correlate(pd.DataFrame({"ct_hu": x, "qsm_ppm": y}), by=None).regions[0]
+    row = correlate(pd.DataFrame({"ct_hu": x, "qsm_ppm": sign * y}), by=None).regions[0]
     assert row.pearson_r is not None
     assert row.spearman_rho is not None
-    assert row.pearson_r > 0.9
-    assert row.spearman_rho < 0
+    assert sign * row.pearson_r > 0.9
+    assert sign * row.spearman_rho < 0
     assert row.behaviour == "undetermined"
     assert "do not agree on the sign" in row.note
+
+
+def test_tables_put_together_from_several_keep_working(rng: np.random.Generator) -> None:
+    one, other = simulated(rng, {"a": 0.8}, n=6), simulated(rng, {"a": 0.8}, n=6)
+    together = pd.concat([one, other.assign(subject_id=other["subject_id"] + "x")])
+    assert_equal(correlate(together), correlate(together.reset_index(drop=True)))
 
 
 def test_missing_values_are_counted_and_said(rng: np.random.Generator) -> None:

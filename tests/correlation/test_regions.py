@@ -9,8 +9,10 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phantomcal.correlation.correlate import correlate
 from phantomcal.correlation.regions import hemisphere, read_lookup, sample_regions
 from phantomcal.errors import InputError
+from phantomcal.tables import read_table
 
 OBLIQUE = (0.96, -0.28, 0.0, 0.28, 0.96, 0.0, 0.0, 0.0, 1.0)
 
@@ -121,6 +123,41 @@ def test_the_zero_background_of_a_map_is_no_measurement_but_a_rounded_zero_is(la
     assert "72 of 180 voxels lie outside the measured part" in frame.loc["label-2", "note"]
     assert frame.loc["label-1", "n_voxels"] == 216
     assert frame.loc["label-1", "qsm_ppm"] == pytest.approx(0.1 * 215 / 216)
+
+
+def test_ct_is_averaged_over_the_voxels_the_map_measured(labels_array: np.ndarray) -> None:
+    """Both means of a region are of the same tissue, or their relation means nothing."""
+    qsm = np.full(labels_array.shape, 0.1)
+    qsm[:, :, 13:] = 0.0
+    hu = np.where(np.arange(20) < 13, 40.0, 400.0) * np.ones(labels_array.shape)
+    row = sample_regions(image(labels_array), qsm=image(qsm), ct=image(hu)).iloc[1]
+    assert row["ct_hu"] == 40.0
+    assert row["ct_n_voxels"] == row["n_voxels"] == 108
+    assert row["ct_coverage"] == 1.0
+
+
+def test_table_written_and_read_again_correlates(labels_array: np.ndarray, tmp_path: Path) -> None:
+    """The way from label maps to a verdict through the file a user keeps: CT = 1000 x QSM + 30 + noise."""
+    made = np.random.default_rng(4)
+    parts = []
+    for i in range(12):
+        levels = made.normal(0.1, 0.03, 41)
+        qsm = levels[labels_array]
+        hu = 30 + 1000 * qsm + made.normal(0, 3, qsm.shape)
+        names = lookup("left putamen", "right putamen", "dentate")
+        parts.append(
+            sample_regions(image(labels_array), names, qsm=image(qsm), ct=image(hu), subject_id=f"{i:02d}", session="")
+        )
+    pd.concat(parts).to_csv(tmp_path / "regions.csv", index=False)
+    found = correlate(read_table(tmp_path / "regions.csv"))
+    assert [(row.roi, row.n, row.n_subjects) for row in found.regions] == [
+        ("dentate", 12, 12),
+        ("left putamen", 12, 12),
+        ("right putamen", 12, 12),
+    ]
+    for row in found.regions:
+        assert row.behaviour == "paramagnetic"
+        assert row.slope == pytest.approx(1e-3, rel=0.1)
 
 
 def test_a_mask_says_what_was_measured(labels_array: np.ndarray) -> None:
