@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from phantomcal.errors import InputError, PhantomcalError
 from phantomcal.outputs import hash_files, output_folder, provenance, write_record
-from phantomcal.results import Alignment, InputFile, StepOutcome, StudyRun
+from phantomcal.results import Alignment, Calibration, InputFile, StepOutcome, StudyRun
 from phantomcal.steps import run_calibration, write_calibration, write_correlation
 from phantomcal.study import Session, Study, nearest_phantom, read_study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phantomcal.phantom.calibration import Calibrated
     from phantomcal.report.page import Figure
 
 ProgressCallback = Callable[[str, int, int], None]
 _MOST_PICTURES = 4
+
+
+@dataclass(frozen=True)
+class PhantomResult:
+    """What one phantom session gave."""
+
+    record: Calibration
+    pictures: "list[Figure]"
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,13 @@ class PersonResult:
 
 
 def run_study(
-    folder: Path, out: Path, *, jobs: int = 0, by: str = "roi", progress: ProgressCallback | None = None
+    folder: Path,
+    out: Path,
+    *,
+    jobs: int = 0,
+    by: str = "roi",
+    progress: ProgressCallback | None = None,
+    compare: "Callable[[StudyRun, Path], pd.DataFrame] | None" = None,
 ) -> StudyRun:
     """Run everything a study has data for and write it to `out`.
 
@@ -54,6 +67,9 @@ def run_study(
         Column that names the regions.
     progress : callable, optional
         Called with (what, done, total).
+    compare : callable, optional
+        For simulated studies: given the finished record and the folder of the outputs, returns the table of estimates
+        beside known truth that the report then shows.
 
     Returns
     -------
@@ -97,15 +113,15 @@ def run_study(
             provenance=provenance("run", inputs, {"by": by}, started),
         )
         tell("report", 0, 1)
-        _write_report(record, phantoms, people, table, target)
+        _write_report(record, phantoms, people, table, target, compare(record, target) if compare else None)
         write_record(record, target / "results.json")
         tell("report", 1, 1)
     return record
 
 
-def _calibrate_all(study: Study, target: Path, steps: list[StepOutcome], tell: ProgressCallback) -> "list[Calibrated]":
+def _calibrate_all(study: Study, target: Path, steps: list[StepOutcome], tell: ProgressCallback) -> "list[PhantomResult]":
     """Calibrate each phantom session; a failing one is reported and does not stop the rest."""
-    done: list[Calibrated] = []
+    done: list[PhantomResult] = []
     if not study.phantoms:
         steps.append(StepOutcome(step="calibrate", status="skipped", message="no phantom in participants.tsv"))
     for k, session in enumerate(study.phantoms):
@@ -123,11 +139,11 @@ def _calibrate_all(study: Study, target: Path, steps: list[StepOutcome], tell: P
             continue
         folder = target / "calibration" / session.label
         folder.mkdir(parents=True)
-        write_calibration(calibrated, session.protocol, folder)
+        pictures = write_calibration(calibrated, session.protocol, folder)
         status = "review" if calibrated.record.status == "fail" else "done"
         message = "a line is outside its tolerance" if status == "review" else ""
         steps.append(StepOutcome(**outcome, status=status, message=message))
-        done.append(calibrated)
+        done.append(PhantomResult(calibrated.record, pictures))
     if study.phantoms:
         tell("calibrate phantoms", len(study.phantoms), len(study.phantoms))
     return done
@@ -213,7 +229,7 @@ def _analyse(session: Session, target: Path, with_picture: bool, result: PersonR
     import SimpleITK as sitk
 
     from phantomcal.registration.rigid import register
-    from phantomcal.report.pictures import alignment_picture
+    from phantomcal.report.pictures import aligned_picture
     from phantomcal.volumes import read_ct, read_magnitude, read_qsm
 
     ct = read_ct(session.ct) if session.ct else None
@@ -241,7 +257,7 @@ def _analyse(session: Session, target: Path, with_picture: bool, result: PersonR
         message = "" if status == "done" else "; ".join(alignment.reasons)
         outcomes.append(StepOutcome(step="register", **where, status=status, message=message))
         if with_picture:
-            picture = alignment_picture(fixed.image, ct.image, transform, session.label)
+            picture = aligned_picture(fixed.image, ct.image, transform, session.label)
     rows: list[dict[str, Any]] = []
     if session.labels is None and session.lesions is None:
         outcomes.append(StepOutcome(step="sample", **where, status="skipped", message="no label map"))
@@ -306,14 +322,17 @@ def _correlate(table: "pd.DataFrame", by: str, target: Path, steps: list[StepOut
 
 
 def _write_report(
-    record: StudyRun, phantoms: "list[Calibrated]", people: list[PersonResult], table: "pd.DataFrame", target: Path
+    record: StudyRun,
+    phantoms: list[PhantomResult],
+    people: list[PersonResult],
+    table: "pd.DataFrame",
+    target: Path,
+    truth: "pd.DataFrame | None",
 ) -> None:
-    from phantomcal.protocol import load_protocol
     from phantomcal.report.compose_study import study_report
     from phantomcal.report.page import render
-    from phantomcal.report.pictures import vial_pictures
 
-    overlays = {p.record.session: vial_pictures(p, load_protocol(p.record.protocol)) for p in phantoms}
+    overlays = [p.pictures for p in phantoms]
     pictures = {p.session.label: p.picture for p in people if p.picture is not None}
-    report = study_report(record, overlays=overlays, alignment_pictures=pictures, table=table if len(table) else None)
+    report = study_report(record, overlays=overlays, alignment_pictures=pictures, table=table if len(table) else None, truth=truth)
     (target / "report.html").write_text(render(report), encoding="utf-8")

@@ -1,5 +1,6 @@
 """What each command does with files: read the inputs, call the science, write the outputs whole or not at all."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from phantomcal.phantom.calibration import Calibrated
+    from phantomcal.report.page import Figure
 
 VIAL_COLUMNS = (
     "vial_id",
@@ -122,16 +124,17 @@ def _protocol_input(name: str) -> InputFile:
     return InputFile(role="protocol", name=path.name, sha256=hash_files([path]))
 
 
-def write_calibration(calibrated: "Calibrated", protocol_name: str, folder: Path) -> None:
-    """vials.csv, calibration.json and report.html of one calibration."""
+def write_calibration(calibrated: "Calibrated", protocol_name: str, folder: Path) -> "list[Figure]":
+    """vials.csv, calibration.json and report.html of one calibration; returns the pictures of the phantom."""
     from phantomcal.report.compose_calibration import calibration_report
     from phantomcal.report.page import render
-    from phantomcal.report.pictures import vial_pictures
+    from phantomcal.report.pictures import phantom_pictures
 
     write_vials(calibrated.record.vials, folder / "vials.csv")
     write_record(calibrated.record, folder / "calibration.json")
-    overlays = vial_pictures(calibrated, load_protocol(protocol_name))
+    overlays = phantom_pictures(calibrated, load_protocol(protocol_name))
     (folder / "report.html").write_text(render(calibration_report(calibrated.record, overlays)), encoding="utf-8")
+    return overlays
 
 
 def write_vials(vials: Sequence[VialMeasurement], path: Path) -> None:
@@ -191,7 +194,7 @@ def register_step(ct: str, mr: str, out: Path, *, kind: str = "auto", init: str 
     from phantomcal.registration.rigid import register, resample_ct
     from phantomcal.report.compose_alignment import alignment_report
     from phantomcal.report.page import render
-    from phantomcal.report.pictures import alignment_picture
+    from phantomcal.report.pictures import aligned_picture
     from phantomcal.volumes import read_ct, read_magnitude, read_qsm
 
     started = time.perf_counter()
@@ -210,7 +213,7 @@ def register_step(ct: str, mr: str, out: Path, *, kind: str = "auto", init: str 
             "provenance": provenance("register", [moving.source, fixed.source], parameters, started),
         }
     )
-    picture = alignment_picture(fixed.image, moving.image, found.transform)
+    picture = aligned_picture(fixed.image, moving.image, found.transform)
     with output_folder(out) as folder:
         sitk.WriteTransform(found.transform, str(folder / "ct_to_mr.tfm"))
         sitk.WriteImage(sitk.Cast(sitk.Round(aligned), sitk.sitkInt16), str(folder / "ct_in_mr.nii.gz"), True)
@@ -343,7 +346,8 @@ def write_correlation(record: Correlation, frame: "pd.DataFrame", folder: Path, 
 
 def simulate_phantom_step(protocol_name: str, seed: int, out: Path) -> None:
     """`phantomcal simulate phantom`."""
-    from phantomcal.simulate.phantom import simulate_phantom, write_phantom
+    from phantomcal.simulate.phantom import simulate_phantom
+    from phantomcal.simulate.write import write_phantom
 
     protocol = load_protocol(protocol_name)
     with output_folder(out) as folder:
@@ -352,12 +356,13 @@ def simulate_phantom_step(protocol_name: str, seed: int, out: Path) -> None:
 
 def simulate_head_step(seed: int, out: Path, ct_slice_mm: float) -> None:
     """`phantomcal simulate head`."""
-    from phantomcal.simulate.head import simulate_head, write_head
+    from phantomcal.simulate.head import HeadOptions, simulate_head
+    from phantomcal.simulate.write import write_head
 
     if not 0.5 <= ct_slice_mm <= 10:
         raise InputError(f"CT slices of {ct_slice_mm:g} mm cannot be simulated", "", "choose 0.5 to 10 mm")
     with output_folder(out) as folder:
-        write_head(simulate_head(seed, ct_spacing_mm=(0.5, 0.5, ct_slice_mm)), folder)
+        write_head(simulate_head(seed, options=HeadOptions(ct_spacing_mm=(0.5, 0.5, ct_slice_mm))), folder)
 
 
 def simulate_study_step(out: Path, seed: int, subjects: int, jobs: int, progress: Any = None) -> None:
@@ -366,4 +371,11 @@ def simulate_study_step(out: Path, seed: int, subjects: int, jobs: int, progress
 
     if subjects < 3:
         raise InputError(f"{subjects} subjects give no correlation", "", "simulate at least 3")
-    simulate_study(out, seed, n_subjects=subjects, jobs=jobs, progress=progress)
+    total = subjects + 1
+    simulate_study(
+        out,
+        seed,
+        n_subjects=subjects,
+        jobs=jobs or os.cpu_count() or 1,
+        progress=(lambda _, share: progress("simulate", round(share * total), total)) if progress else None,
+    )

@@ -128,8 +128,8 @@ def associate(
 def repeated_measures_correlation(x: FloatArray, y: FloatArray, subject: npt.NDArray[np.int64]) -> WithinSubjects | str:
     """Correlation within subjects: one slope for all, each subject at its own level.
 
-    Equal to `pingouin.rm_corr` (a test holds them together); written out because the import of pingouin takes longer
-    than a whole run, and it rounds the interval to two decimals.
+    By `pingouin.rm_corr`, loaded here because its import takes seconds; the interval is taken from r, since pingouin
+    rounds its own to two decimals.
 
     Parameters
     ----------
@@ -156,8 +156,14 @@ def repeated_measures_correlation(x: FloatArray, y: FloatArray, subject: npt.NDA
     dy = y - (np.bincount(subject, weights=y) / share)[subject]
     if dx @ dx <= 1e-18 * _spread(x) or dy @ dy <= 1e-18 * _spread(y):
         return "nothing varies within subjects"
-    r = _cosine(dx, dy)
-    return WithinSubjects(r, dof, float(t_test_p(r, dof)), fisher_interval(r, dof + 2))
+    import pandas as pd
+    import pingouin
+
+    frame = pd.DataFrame({"x": x, "y": y, "subject": subject})
+    row = pingouin.rm_corr(frame, x="x", y="y", subject="subject").iloc[0]
+    r = float(row["r"])
+    p = float(next(row[name] for name in ("pval", "p_val", "p_unc", "p-val") if name in row.index))
+    return WithinSubjects(r, dof, p, fisher_interval(r, dof + 2))
 
 
 def is_constant(values: FloatArray) -> bool:

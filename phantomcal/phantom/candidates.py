@@ -239,10 +239,25 @@ def _match(seen: NDArray[np.bool_], visible: NDArray[np.bool_]) -> float:
     return float(seen[visible].mean()) if visible.any() else float(seen.mean())
 
 
-def distinct(found: list[Candidate], tolerance_mm: float) -> list[Candidate]:
-    """Candidates that place at least one vial elsewhere, best first."""
+def distinct(found: list[Candidate], slabs: Slabs, tolerance_mm: float) -> list[Candidate]:
+    """Candidates that name at least one vial differently, best first.
+
+    The same orientation seen at another slab is the same answer: leaning vials only move it sideways.
+    """
     kept: list[Candidate] = []
     for candidate in found:
-        if all(np.max(np.linalg.norm(candidate.centres - k.centres, axis=1)) > 4 * tolerance_mm for k in kept):
+        if not any(_same(candidate, other, slabs, tolerance_mm) for other in kept):
             kept.append(candidate)
     return kept
+
+
+_STEEPEST_LEAN = 0.4  # tangent; steeper vials are found along another image axis
+
+
+def _same(a: Candidate, b: Candidate, slabs: Slabs, tolerance_mm: float) -> bool:
+    if a.pose.mirrored != b.pose.mirrored:
+        return False
+    turn = abs((a.pose.angle_rad - b.pose.angle_rad + np.pi) % (2 * np.pi) - np.pi)
+    apart = abs(int(slabs.centres_px[a.slab]) - int(slabs.centres_px[b.slab])) * slabs.spacing_mm
+    shift = float(np.linalg.norm(np.subtract(a.pose.shift_mm, b.pose.shift_mm)))
+    return turn < np.radians(6.0) and shift < 4 * tolerance_mm + _STEEPEST_LEAN * apart

@@ -106,12 +106,19 @@ def fit_line(x: Array, y: Array, sd_y: Array | None = None, sd_x: Array | None =
             method += f"; errors widened by {np.sqrt(chi2):.3g} for scatter"
             covariance = covariance * chi2
     residual = float(np.sqrt(_sum_of_squares(x, y, slope, intercept) / dof)) if dof > 0 else None
-    r2 = float(np.corrcoef(x, y)[0, 1] ** 2) if n > 2 and np.ptp(y) > 0 else None
+    r2 = _explained(x, y) if n > 2 else None
     p = None
     if covariance is not None and dof > 0:
         error = float(np.sqrt(covariance[0, 0]))
         p = float(2 * stats.t.sf(abs(slope) / error, dof)) if error > 0 else 0.0
     return LineFit(slope, intercept, covariance if dof > 0 else None, residual, r2, p, dof, method, chi2)
+
+
+def _explained(x: Array, y: Array) -> float | None:
+    """Squared correlation; None where y does not vary (beyond what squares can hold)."""
+    dx, dy = x - x.mean(), y - y.mean()
+    total = float(dx @ dx) * float(dy @ dy)
+    return min(float(dx @ dy) ** 2 / total, 1.0) if total > 0 else None
 
 
 def _sum_of_squares(x: Array, y: Array, slope: float, intercept: float) -> float:

@@ -111,7 +111,8 @@ def locate(
     for trial in [first] if axis is not None else [first, *(a for a in range(3) if a != first)]:
         frame = image_frame(image, trial)
         slabs = prepare(image, frame, protocol, modality)
-        found = distinct(candidates(slabs, protocol, modality, mirrored), protocol.geometry.position_tolerance_mm)
+        found = candidates(slabs, protocol, modality, mirrored)
+        found = distinct(found, slabs, protocol.geometry.position_tolerance_mm)
         if rotation_deg is not None:
             found = [c for c in found if abs(_wrap(np.degrees(c.pose.angle_rad) - rotation_deg)) <= 10.0]
         if found and (best is None or found[0].cost < best[2][0].cost):

@@ -53,8 +53,9 @@ def statistics(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> VoxelSta
     """Mean, SD and standard error of the voxels under a mask, with the effective number of independent ones.
 
     Neighbouring voxels share noise. What varies smoothly over the vial (settling, streaks, cupping) is first taken out
-    by a quadratic surface, since it belongs to the vial and not to the noise. The lag-one correlation r of the rest along
-    each axis then gives (1 - r) / (1 + r) independent samples per voxel, as for a first-order autoregressive process.
+    by a quadratic surface, since it belongs to the vial and not to the noise. The rest is taken as white noise seen through
+    a Gaussian point spread: with the lag-one correlation r along an axis, lag k has r^(k^2), and a voxel counts for one
+    over the sum of these.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def statistics(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> VoxelSta
 
 
 def _independent_share(rest: Array, mask: NDArray[np.bool_], axis: int, variance: float) -> float:
-    """Independent samples per voxel along one axis, at least one per row of voxels."""
+    """Independent samples per voxel along one axis."""
     length = mask.shape[axis]
     if length < 2 or variance <= 0:
         return 1.0
@@ -96,7 +97,8 @@ def _independent_share(rest: Array, mask: NDArray[np.bool_], axis: int, variance
     if pairs == 0:
         return 1.0
     r = float(np.clip((first * second).sum() / pairs / variance, 0.0, 0.999))
-    return max((1.0 - r) / (1.0 + r), 1.0 / length)
+    lags = np.arange(1, length)
+    return 1.0 / (1.0 + 2.0 * float(np.sum((1.0 - lags / length) * r ** (lags**2))))
 
 
 def measure(image: sitk.Image, located: Located, protocol: Protocol, modality: Modality, where: str = "the image") -> list[VialMeasurement]:

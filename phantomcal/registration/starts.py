@@ -14,7 +14,7 @@ _N_POINTS = 1500
 _N_BINS = 20
 _LEAST_OVERLAP = 0.4
 
-Pose = tuple[NDArray[np.float64], NDArray[np.float64]]  # rotation vector (rad), moving point of the fixed centre (mm)
+Pose = tuple[NDArray[np.float64], NDArray[np.float64]]  # rotation matrix, where the fixed head's centre goes (mm)
 
 
 class CoarseScore:
@@ -37,8 +37,8 @@ class CoarseScore:
         self._origin = np.array(coarse_moving.GetOrigin())
 
     def __call__(self, pose: Pose) -> float:
-        turn, centre = pose
-        matrix = self._to_index @ Rotation.from_rotvec(turn).as_matrix()
+        rotation, centre = pose
+        matrix = self._to_index @ rotation
         index = np.rint(self._offsets @ matrix.T + self._to_index @ (centre - self._origin)).astype(np.intp)
         inside = ((index >= 0) & (index < self._moving_bins.shape)).all(axis=1)
         if inside.mean() < _LEAST_OVERLAP:
@@ -51,7 +51,7 @@ class CoarseScore:
 
 
 def best_starts(
-    fixed: Head, moving: Head, *, keep: int, wide: bool, from_headers: bool
+    fixed: Head, moving: Head, *, keep: int, from_headers: bool
 ) -> list[tuple[sitk.Euler3DTransform, float]]:
     """The most promising poses, best first, each at least 6 degrees or 10 mm from the others.
 
@@ -61,8 +61,6 @@ def best_starts(
         Prepared MR and CT.
     keep : int
         How many.
-    wide : bool
-        Search all rotations instead of those within 30 degrees about each axis.
     from_headers : bool
         Also try the pose of the headers as it is.
 
@@ -73,10 +71,10 @@ def best_starts(
     """
     score = CoarseScore(fixed, moving)
     up = np.array(moving.image.GetDirection()).reshape(3, 3)[:, 2]  # heads are cut off along the slices
-    slides = [float(s) * up for s in (0, -20, 20, -40, 40)]
-    poses = [(turn, moving.centre_mm + slide) for turn in _turns(wide) for slide in (slides[:3] if wide else slides)]
+    poses = [(rotation, moving.centre_mm + slide * up) for rotation in _near_turns() for slide in (0.0, -20.0, 20.0, -40.0, 40.0)]
+    poses += [(rotation, moving.centre_mm) for rotation in _all_turns()]
     if from_headers:
-        poses.append((np.zeros(3), fixed.centre_mm))
+        poses.append((np.eye(3), fixed.centre_mm))
     scores = np.array([score(pose) for pose in poses])
     order = np.argsort(-scores, kind="stable")[: 4 * keep]
     refined = sorted((_climb(score, poses[k], float(scores[k])) for k in order), key=lambda found: -found[1])
@@ -87,17 +85,20 @@ def best_starts(
     return [(_euler(pose, fixed.centre_mm), value) for pose, value in kept[:keep]]
 
 
-def _turns(wide: bool) -> list[NDArray[np.float64]]:
-    if not wide:
-        steps = np.radians([0.0, -15.0, 15.0, -30.0, 30.0])
-        return [Rotation.from_euler("zxy", angles).as_rotvec() for angles in product(steps, repeat=3)]
-    # Super-Fibonacci spirals (Alexa, CVPR 2022): rotations spread evenly over all of SO(3), about 25 degrees apart.
+def _near_turns() -> list[NDArray[np.float64]]:
+    """Up to 30 degrees about each axis: how heads lie in practice, so looked at more closely."""
+    steps = np.radians([0.0, -15.0, 15.0, -30.0, 30.0])
+    return list(Rotation.from_euler("zxy", list(product(steps, repeat=3))).as_matrix())
+
+
+def _all_turns() -> list[NDArray[np.float64]]:
+    """Rotations spread evenly over all of SO(3), about 25 degrees apart (super-Fibonacci spirals, Alexa, CVPR 2022)."""
     n, phi, psi = 1000, np.sqrt(2.0), 1.533751168755204288118041
     s = np.arange(n) + 0.5
     r, big_r = np.sqrt(s / n), np.sqrt(1.0 - s / n)
     alpha, beta = 2 * np.pi * s / phi, 2 * np.pi * s / psi
     quaternions = np.column_stack([r * np.sin(alpha), r * np.cos(alpha), big_r * np.sin(beta), big_r * np.cos(beta)])
-    return list(Rotation.from_quat(quaternions).as_rotvec())
+    return list(Rotation.from_quat(quaternions).as_matrix())
 
 
 def _climb(score: CoarseScore, pose: Pose, value: float) -> tuple[Pose, float]:
@@ -106,30 +107,29 @@ def _climb(score: CoarseScore, pose: Pose, value: float) -> tuple[Pose, float]:
     while step_mm > 2.0:
         better = False
         for axis, sign in product(range(6), (1.0, -1.0)):
-            turn, centre = pose[0].copy(), pose[1].copy()
+            rotation, centre = pose
+            unit = sign * np.eye(3)[axis % 3]
             if axis < 3:
-                small = np.zeros(3)
-                small[axis] = sign * step_rad
-                turn = (Rotation.from_rotvec(small) * Rotation.from_rotvec(turn)).as_rotvec()
+                rotation = Rotation.from_rotvec(step_rad * unit).as_matrix() @ rotation
             else:
-                centre[axis - 3] += sign * step_mm
-            trial = score((turn, centre))
+                centre = centre + step_mm * unit
+            trial = score((rotation, centre))
             if trial > value:
-                pose, value, better = (turn, centre), trial, True
+                pose, value, better = (rotation, centre), trial, True
         if not better:
             step_rad, step_mm = step_rad / 2, step_mm / 2
     return pose, value
 
 
 def _close(a: Pose, b: Pose) -> bool:
-    turned = (Rotation.from_rotvec(a[0]) * Rotation.from_rotvec(b[0]).inv()).magnitude()
+    turned = Rotation.from_matrix(a[0] @ b[0].T).magnitude()
     return bool(np.degrees(turned) < 6.0 and np.linalg.norm(a[1] - b[1]) < 10.0)
 
 
 def _euler(pose: Pose, fixed_centre_mm: NDArray[np.float64]) -> sitk.Euler3DTransform:
     transform = sitk.Euler3DTransform()
     transform.SetCenter(fixed_centre_mm.tolist())
-    transform.SetMatrix(Rotation.from_rotvec(pose[0]).as_matrix().ravel().tolist())
+    transform.SetMatrix(pose[0].ravel().tolist())
     transform.SetTranslation((pose[1] - fixed_centre_mm).tolist())
     return transform
 

@@ -62,11 +62,10 @@ def alignment_panels(
     with house_style():
         sizes = {p: (mr_slices[p].shape[0] * spacing[p][0], mr_slices[p].shape[1] * spacing[p][1]) for p in planes}
         widths = [sizes[p][1] for p in planes]
-        width_in = {1: 3.0, 2: 5.6}.get(len(planes), 8.0)
+        width_in = {1: 2.8, 2: 5.0}.get(len(planes), 7.2)
         per_mm = (width_in - 0.35) / sum(widths)
         tallest = max(size[0] for size in sizes.values()) * per_mm
-        canvas = new_canvas(width_in, 3 * (tallest + 0.08) + 0.75 + (0.25 if title else 0))
-        canvas.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
+        canvas = new_canvas(width_in, 3 * (tallest + 0.08) + 0.4 + (0.25 if title else 0), pad_in=0.03, space=0.01)
         grid = canvas.subplots(3, len(planes), squeeze=False, width_ratios=widths)
         rows: Sequence[tuple[str, Mapping[str, NDArray[Any]] | None, str]] = (
             ("Before", ct_before, SKY),

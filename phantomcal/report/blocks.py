@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phantomcal.report.alignment_figures import alignment_panels
-from phantomcal.report.numbers import count, listed
+from phantomcal.report.numerals import count, listed
 from phantomcal.report.page import Figure
 from phantomcal.report.phantom_figures import vial_overlay
 from phantomcal.report.style import as_svg, width_px
@@ -90,7 +90,10 @@ def alignment_picture(
     """
     canvas = alignment_panels(mr_slices, ct_before, ct_after, spacing, title=title)
     planes = listed(list(mr_slices))
-    alt = f"{title}: {planes} MR slices with the bone contour of the CT before and after alignment, and a checkerboard of the two."
+    alt = f"{title}: " if title else ""
+    alt += (
+        f"{planes} MR slices with the bone contour of the CT before and after alignment, and a checkerboard of the two."
+    )
     return embedded(canvas, alt, caption)
 
 

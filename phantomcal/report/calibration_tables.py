@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from phantomcal.report.numbers import (
+from phantomcal.report.numerals import (
     NONE,
     fixed,
     interval,
@@ -19,19 +19,19 @@ from phantomcal.report.numbers import (
     with_uncertainty,
 )
 from phantomcal.report.page import RowFlag, TableBlock
-from phantomcal.report.style import MODALITY_NAMES
+from phantomcal.report.style import modality_name
 from phantomcal.results import Line, VialLocation, VialMeasurement
 
 
 def line_name(line: Line) -> str:
     """Material and modality of a line, as headings and rows name it."""
-    return f"{line.material}, {MODALITY_NAMES.get(line.modality, line.modality)}"
+    return ", ".join(part for part in (line.material, modality_name(line.modality)) if part)
 
 
 def location_table(locations: Sequence[VialLocation]) -> TableBlock:
     """How the layout lies in each image and how sure that is."""
     frame = pd.DataFrame([location.model_dump() for location in locations])
-    frame["image"] = [MODALITY_NAMES[modality] for modality in frame["modality"]]
+    frame["image"] = [modality_name(modality) for modality in frame["modality"]]
     frame["slices"] = [f"{a} to {b}" for a, b in zip(frame["first_slice"], frame["last_slice"], strict=True)]
     frame["seen"] = [str(len(found)) for found in frame["found"]]
     return TableBlock(
@@ -59,8 +59,8 @@ def location_table(locations: Sequence[VialLocation]) -> TableBlock:
         },
         numbers=("seen",),
         note=(
-            "Match: share of the layout's expected contrast that was found. Margin: misfit of the next best orientation over "
-            "that of this one; the nearer to 1, the less certain the naming of the vials."
+            "Match: share of the vials that should stand out which do. Margin: misfit of the next best orientation "
+            "over that of this one; the nearer to 1, the less certain the naming of the vials."
         ),
     )
 
@@ -224,7 +224,7 @@ def vials_table(vials: Sequence[VialMeasurement], placed: bool) -> TableBlock:
             "vial_id": [vial.vial_id for vial in vials],
             "material": [vial.material for vial in vials],
             "abscissa": [vial.abscissa for vial in vials],
-            "image": [f"{MODALITY_NAMES[vial.modality]}, {vial.unit}" for vial in vials],
+            "image": [", ".join(part for part in (modality_name(vial.modality), vial.unit) if part) for vial in vials],
             "value": [_measured(vial.value, vial.unit) for vial in vials],
             "sem": [number(vial.sem, 2) for vial in vials],
             "sd": [number(vial.sd, 2) for vial in vials],

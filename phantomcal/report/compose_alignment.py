@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from phantomcal.report.methods import alignment_methods
-from phantomcal.report.numbers import count, fixed, percent
+from phantomcal.report.numerals import count, fixed, percent
 from phantomcal.report.page import Block, Callout, Figure, KeyNumber, Report, RowFlag, Section, TableBlock
 from phantomcal.results import Alignment
 
 MOST_PICTURES = 6
 
+_HOW_TO_LOOK = (
+    "The bone contour of the CT should follow the dark rim of the skull in the MR image; in the checkerboard, edges "
+    "should run on from tile to tile."
+)
 _SENTENCES = {
     "pass": "The alignment can be used.",
     "review": "Look at the pictures before using this alignment.",
@@ -61,8 +65,7 @@ def alignment_report(alignment: Alignment, pictures: Sequence[Figure] = (), subt
         sections=[
             Section(
                 "Before and after",
-                "The bone contour of the CT should follow the dark rim of the skull in the MR image; in the checkerboard, "
-                "edges should run on from tile to tile.",
+                _HOW_TO_LOOK,
                 [*pictures, *reasons],
             ),
             Section(
@@ -102,10 +105,7 @@ def alignment_section(alignments: Mapping[str, Alignment], pictures: Mapping[str
         if alignment.verdict != "pass":
             blocks.append(Callout(" ".join(alignment.reasons), "fail" if alignment.verdict == "fail" else "warn", name))
     more = sum(name in pictures for name in alignments) - len(shown)
-    intro = (
-        "The bone contour of the CT should follow the dark rim of the skull in the MR image; in the checkerboard, edges "
-        "should run on from tile to tile."
-    )
+    intro = _HOW_TO_LOOK
     if more > 0:
         intro += f" Shown are the {len(shown)} least certain; {more} more are in the subjects' own folders."
     warnings = [f"{name}: {text}" for name, alignment in alignments.items() for text in alignment.warnings]

@@ -16,7 +16,7 @@ from phantomcal.report.calibration_tables import (
 )
 from phantomcal.report.line_figures import calibration_lines, slope_ratios
 from phantomcal.report.methods import calibration_citations, calibration_methods
-from phantomcal.report.numbers import (
+from phantomcal.report.numerals import (
     NONE,
     count,
     fixed,
@@ -30,7 +30,7 @@ from phantomcal.report.numbers import (
     with_uncertainty,
 )
 from phantomcal.report.page import Block, Callout, Figure, KeyNumber, Report, Section
-from phantomcal.report.style import MODALITY_NAMES
+from phantomcal.report.style import modality_name
 from phantomcal.results import Calibration, Line
 
 
@@ -79,12 +79,13 @@ def calibration_sections(calibration: Calibration, overlays: Sequence[Figure] = 
 
 
 def _subtitle(calibration: Calibration) -> str:
-    parts = [f"Protocol {calibration.protocol}"] if calibration.title else []
+    parts = [f"Protocol {calibration.protocol}"] if calibration.title and calibration.protocol else []
     if calibration.session:
         parts.append(f"session {calibration.session}")
-    modalities = [MODALITY_NAMES.get(m, m) for m in dict.fromkeys(line.modality for line in calibration.lines)]
+    modalities = [modality_name(m) for m in dict.fromkeys(line.modality for line in calibration.lines)]
     vials = {vial.vial_id for vial in calibration.vials}
-    parts.append(f"{count(len(calibration.lines), 'line')} in {listed(modalities)}")
+    place = f" in {listed([m for m in modalities if m])}" if any(modalities) else ""
+    parts.append(f"{count(len(calibration.lines), 'line')}{place}")
     if vials:
         parts.append(count(len(vials), "vial"))
     text = " · ".join(parts)
@@ -136,7 +137,8 @@ def _slope_key(line: Line) -> KeyNumber:
         details.append(f"{fixed(line.slope_ratio)} × expected")
     if not line.established:
         details.append("not established")
-    label = f"Slope of {line.material} in {MODALITY_NAMES.get(line.modality, line.modality)}"
+    place = f" in {modality_name(line.modality)}" if line.modality else ""
+    label = f"Slope of {line.material}{place}"
     return KeyNumber(label, with_uncertainty(line.slope, line.slope_se, line.slope_unit), " · ".join(details))
 
 
@@ -179,7 +181,8 @@ def _phantom_section(calibration: Calibration, overlays: Sequence[Figure], prefi
         blocks.append(reference_table(calibration.references))
     return Section(
         f"{prefix}The phantom and its vials",
-        "Outlines are the masks that were measured. Check that every name stands at the right vial: a wrong orientation shows here first.",
+        "Outlines are the masks that were measured. Check that every name stands at the right vial: a wrong "
+        "orientation shows here first.",
         blocks,
     )
 
@@ -193,8 +196,7 @@ def _lines_section(calibration: Calibration, prefix: str) -> Section:
     ]
     if any(line.excluded for line in lines):
         blocks.append(excluded_table(lines))
-    notes = [f"{line_name(line)}: {note}" for line in lines for note in line.notes]
-    blocks += [Callout(note, "info") for note in notes]
+    blocks += [Callout(note, "info") for note in _fresh_notes(calibration)]
     return Section(
         f"{prefix}Calibration lines",
         "Each panel holds one material in one modality; the strip beneath shows what the line leaves unexplained.",
@@ -214,12 +216,12 @@ def _excluded_words(line: Line) -> str:
 
 
 def _lines_alt(lines: Sequence[Line]) -> str:
-    told = [
-        f"{line_name(line)}: slope {with_uncertainty(line.slope, line.slope_se, line.slope_unit)}, {p_value(line.p_value, 'not tested')}, "
-        f"{count(line.n_vials, 'vial')}"
+    told = "; ".join(
+        f"{line_name(line)}: slope {with_uncertainty(line.slope, line.slope_se, line.slope_unit)}, "
+        f"{p_value(line.p_value, 'not tested')}, {count(line.n_vials, 'vial')}"
         for line in lines
-    ]
-    return "Calibration lines with residuals. " + "; ".join(told) + "."
+    )
+    return f"Calibration lines with residuals. {told}."
 
 
 def _lines_caption(lines: Sequence[Line]) -> str:
@@ -248,14 +250,27 @@ def _expectation_section(calibration: Calibration, prefix: str) -> Section:
 
 def _vials_section(calibration: Calibration, prefix: str) -> Section:
     vials = calibration.vials
+    doubtful = any(vial.flag or not vial.used for vial in vials)
+    tinted = " Tinted rows were left out of their line or are suspect; the remark says why." if doubtful else ""
     return Section(
         f"{prefix}Vials",
-        "Every vial as it was measured. Tinted rows were left out of their line or are suspect; the remark says why.",
+        "Every vial as it was measured." + tinted,
         [
             vials_table(vials, placed=bool(calibration.locations)),
         ],
         _vial_warnings(calibration),
     )
+
+
+def _fresh_notes(calibration: Calibration) -> list[str]:
+    # What a warning says already, or the table of vials left out, is not said again.
+    return [
+        f"{line_name(line)}: {note}"
+        for line in calibration.lines
+        for note in line.notes
+        if not any(note in text for text in calibration.warnings)
+        and not (line.excluded and all(_mentions(note, vial) for vial in line.excluded))
+    ]
 
 
 def _mentions(text: str, name: str) -> bool:
@@ -268,7 +283,8 @@ def _vial_warnings(calibration: Calibration) -> list[str]:
     told = [text for text in calibration.warnings if any(_mentions(text, vial.vial_id) for vial in flagged)]
     silent = [vial for vial in flagged if vial.flag and not any(_mentions(text, vial.vial_id) for text in told)]
     return told + [
-        f"Vial {vial.vial_id} in {MODALITY_NAMES[vial.modality]}: {vial.flag.rstrip('.')}." for vial in silent
+        f"Vial {vial.vial_id}{f' in {modality_name(vial.modality)}' if vial.modality else ''}: {vial.flag.rstrip('.')}."
+        for vial in silent
     ]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from phantomcal.report.blocks import embedded
 from phantomcal.report.correlation_figures import forest, left_out_panels, region_scatter
 from phantomcal.report.methods import correlation_citations, correlation_methods
-from phantomcal.report.numbers import (
+from phantomcal.report.numerals import (
     NONE,
     correlation_interval,
     count,
@@ -17,6 +17,8 @@ from phantomcal.report.numbers import (
     number,
     p_number,
     p_value,
+    quantity,
+    share,
     with_uncertainty,
 )
 from phantomcal.report.page import KeyNumber, Report, RowFlag, Section, TableBlock, Text
@@ -50,7 +52,7 @@ def correlation_report(
     values = sum(region.n for region in correlation.regions)
     return Report(
         kind="Correlation report",
-        title="CT and susceptibility, region by region",
+        title="CT and susceptibility" + (", region by region" if len(correlation.regions) > 1 else ""),
         subtitle=f"{count(len(correlation.regions), 'region')} · {count(values, 'pair', 'pairs')} of values{people}",
         verdict="review" if correlation.warnings else "info",
         verdict_text=verdict_words(correlation),
@@ -76,7 +78,13 @@ def correlation_sections(
         Section(
             "CT against QSM in each region",
             "Rising lines point to paramagnetic content (iron, blood), falling ones to diamagnetic content (calcium).",
-            [embedded(scatter, f"Scatter plots of {correlation.y} on {correlation.x}. {told}.", caption.strip())],
+            [
+                embedded(
+                    scatter,
+                    f"Scatter plots of {quantity(correlation.y)[0]} on {quantity(correlation.x)[0]}. {told}.",
+                    caption.strip(),
+                )
+            ],
             correlation.warnings,
         ),
         Section(
@@ -88,7 +96,8 @@ def correlation_sections(
                     f"Correlation coefficients with 95 % intervals. {told}.",
                     f"Colour and marker show the verdict. {_sentence(correlation.rule)}",
                 ),
-                _table(correlation),
+                _correlation_table(correlation),
+                _regression_table(correlation),
             ],
         ),
     ]
@@ -137,31 +146,23 @@ def _key_numbers(correlation: Correlation) -> list[KeyNumber]:
     r = correlation_interval(best.pearson_r, best.pearson_ci95_low, best.pearson_ci95_high)
     p = p_value(best.pearson_p_adjusted)
     keys.append(KeyNumber("Strongest correlation (Pearson)", r, f"{best.roi} · n = {best.n} · adjusted {p}"))
-    slope = with_uncertainty(best.slope, best.slope_se)
-    keys.append(KeyNumber("Its regression slope", slope, f"{correlation.y} per {correlation.x} · R² {fixed(best.r2)}"))
+    slope = with_uncertainty(best.slope, best.slope_se, _slope_unit(correlation))
+    detail = f"{quantity(correlation.y)[0]} on {quantity(correlation.x)[0]} · R² {share(best.r2)}"
+    keys.append(KeyNumber("Its regression slope", slope, detail))
     return keys
 
 
-def _table(correlation: Correlation) -> TableBlock:
+def _correlation_table(correlation: Correlation) -> TableBlock:
     regions = correlation.regions
     frame = pd.DataFrame(
         {
-            "roi": [region.roi for region in regions],
-            "n": [_n(region) for region in regions],
-            "r": [
-                correlation_interval(region.pearson_r, region.pearson_ci95_low, region.pearson_ci95_high)
-                for region in regions
-            ],
-            "p": [_both(region.pearson_p, region.pearson_p_adjusted) for region in regions],
-            "rho": [
-                correlation_interval(region.spearman_rho, region.spearman_ci95_low, region.spearman_ci95_high)
-                for region in regions
-            ],
-            "q": [_both(region.spearman_p, region.spearman_p_adjusted) for region in regions],
-            "slope": [with_uncertainty(region.slope, region.slope_se) for region in regions],
-            "intercept": [number(region.intercept, 3) for region in regions],
-            "behaviour": [region.behaviour for region in regions],
-            "note": [region.note for region in regions],
+            "roi": [r.roi for r in regions],
+            "n": [_n(r) for r in regions],
+            "r": [correlation_interval(r.pearson_r, r.pearson_ci95_low, r.pearson_ci95_high) for r in regions],
+            "p": [_both(r.pearson_p, r.pearson_p_adjusted) for r in regions],
+            "rho": [correlation_interval(r.spearman_rho, r.spearman_ci95_low, r.spearman_ci95_high) for r in regions],
+            "q": [_both(r.spearman_p, r.spearman_p_adjusted) for r in regions],
+            "behaviour": [r.behaviour for r in regions],
         }
     )
     labels = {
@@ -171,26 +172,38 @@ def _table(correlation: Correlation) -> TableBlock:
         "p": "p (adjusted)",
         "rho": "Spearman ρ [95 %]",
         "q": "p (adjusted)",
-        "slope": "Slope ± SE",
-        "intercept": "Intercept",
         "behaviour": "Verdict",
-        "note": "Remark",
     }
-    if not any(region.note for region in regions):
-        del labels["note"]
     flags: list[RowFlag] = ["muted" if region.behaviour == "undetermined" else "" for region in regions]
     note = f"P values are two-sided; in brackets adjusted: {_sentence(correlation.adjustment)}"
     if any("/" in text for text in frame["n"]):
         note += " n: values / subjects."
-    return TableBlock(
-        frame,
-        f"Correlation of {correlation.x} with {correlation.y}",
-        labels,
-        units={"slope": f"{correlation.y} per {correlation.x}"},
-        numbers=("n", "r", "p", "rho", "q", "slope", "intercept"),
-        flags=flags,
-        note=note,
+    title = f"Correlation of {quantity(correlation.x)[0]} with {quantity(correlation.y)[0]}"
+    return TableBlock(frame, title, labels, numbers=("n", "r", "p", "rho", "q"), flags=flags, note=note)
+
+
+def _regression_table(correlation: Correlation) -> TableBlock:
+    regions = correlation.regions
+    frame = pd.DataFrame(
+        {
+            "roi": [r.roi for r in regions],
+            "slope": [with_uncertainty(r.slope, r.slope_se) for r in regions],
+            "intercept": [number(r.intercept, 3) for r in regions],
+            "r2": [share(r.r2) for r in regions],
+            "note": [r.note for r in regions],
+        }
     )
+    labels = {"roi": "Region", "slope": "Slope ± SE", "intercept": "Intercept", "r2": "R²", "note": "Remark"}
+    if not any(region.note for region in regions):
+        del labels["note"]
+    units = {"slope": _slope_unit(correlation), "intercept": quantity(correlation.y)[1]}
+    title = f"Regression of {quantity(correlation.y)[0]} on {quantity(correlation.x)[0]}"
+    return TableBlock(frame, title, labels, units, numbers=("slope", "intercept", "r2"))
+
+
+def _slope_unit(correlation: Correlation) -> str:
+    (x, x_unit), (y, y_unit) = quantity(correlation.x), quantity(correlation.y)
+    return f"{y_unit or y} per {x_unit or x}"
 
 
 def _n(region: RegionCorrelation) -> str:

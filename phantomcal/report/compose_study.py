@@ -18,7 +18,7 @@ from phantomcal.report.methods import (
     correlation_methods,
     without_repeats,
 )
-from phantomcal.report.numbers import NONE, count, fixed, listed, missing, number, percent, unit_words
+from phantomcal.report.numerals import NONE, count, fixed, listed, missing, number, percent, unit_words
 from phantomcal.report.page import Block, Figure, KeyNumber, Report, RowFlag, Section, TableBlock, Text, Verdict
 from phantomcal.report.truth_figures import relative_error, truth_comparison
 from phantomcal.results import StudyRun

@@ -8,17 +8,20 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy import stats
 
-from phantomcal.report.numbers import correlation_interval, count, fixed, missing, p_number
+from phantomcal.report.numerals import correlation_interval, count, fixed, missing, p_number, with_unit
 from phantomcal.report.style import (
     BEHAVIOUR_COLOURS,
     BEHAVIOUR_MARKERS,
     BEHAVIOUR_MARKS,
-    BLUE,
+    BLACK,
+    GREEN,
     HAIR,
     INK,
     MARKERS,
     MUTED,
-    group_colours,
+    ORANGE,
+    PURPLE,
+    SKY,
     heading,
     house_style,
     new_canvas,
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 MOST_PANELS = 24
-_AXIS_NAMES = {"ct_hu": "CT number (HU)", "qsm_ppm": "Susceptibility (ppm)"}
+# Verdicts own blue and vermilion, so groups take the others.
+_GROUP_COLOURS = (GREEN, PURPLE, ORANGE, SKY, BLACK)
+_NO_GROUP = "#4a5561"
 
 
 def region_scatter(
@@ -72,20 +77,22 @@ def region_scatter(
         raise ValueError("a correlation without regions cannot be drawn")
     key = group if group in table else _person_key(table, subject)
     names = [str(name) for name in dict.fromkeys(table[key].dropna())] if key else []
-    colours = group_colours(names)
+    colours = {name: _GROUP_COLOURS[i % len(_GROUP_COLOURS)] for i, name in enumerate(names)}
     columns = min(3, len(regions))
     rows = -(-len(regions) // columns)
     with house_style():
-        canvas = new_canvas({1: 5.4, 2: 7.2, 3: 8.9}[columns], (2.75 if columns == 3 else 3.3) * rows + 0.6)
-        canvas.get_layout_engine().set(w_pad=0.08, h_pad=0.07, wspace=0.05, hspace=0.05)
+        canvas = new_canvas(
+            {1: 5.4, 2: 7.2, 3: 8.9}[columns], (2.75 if columns == 3 else 3.3) * rows + 0.6, pad_in=0.075, space=0.05
+        )
         grid = canvas.subplots(rows, columns, squeeze=False)
         for axes, region in zip(grid.flat, regions, strict=False):
-            chosen = table.loc[table[by].astype(str) == region.roi]
+            # Without a column of regions all rows are one region.
+            chosen = table.loc[table[by].astype(str) == region.roi] if by in table else table
             _panel(axes, region, chosen[x].to_numpy(float), chosen[y].to_numpy(float), _kinds(chosen, key), colours)
         for axes in list(grid.flat)[len(regions) :]:
             axes.set_axis_off()
-        canvas.supxlabel(_AXIS_NAMES.get(x, x), size=9)
-        canvas.supylabel(_AXIS_NAMES.get(y, y), size=9)
+        canvas.supxlabel(with_unit(x), size=9)
+        canvas.supylabel(with_unit(y), size=9)
         if len(names) > 1:
             handles = [
                 Line2D([], [], ls="none", marker=MARKERS[i % len(MARKERS)], color=colours[name], ms=5, label=name)
@@ -193,7 +200,7 @@ def _panel(
     shown = np.array(kinds, dtype=object)[known]
     x, y = x[known], y[known]
     colour = BEHAVIOUR_COLOURS[region.behaviour]
-    for i, kind in enumerate(colours or {"": BLUE}):
+    for i, kind in enumerate(colours or {"": _NO_GROUP}):
         mine = shown == kind if colours else np.ones(len(x), dtype=bool)
         if mine.any():
             axes.plot(
@@ -202,7 +209,7 @@ def _panel(
                 ls="none",
                 marker=MARKERS[i % len(MARKERS)],
                 ms=3.6,
-                mfc=colours.get(kind, BLUE),
+                mfc=colours.get(kind, _NO_GROUP),
                 mec="white",
                 mew=0.35,
                 alpha=0.8,

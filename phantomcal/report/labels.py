@@ -90,8 +90,9 @@ def _cover(candidates: Floats, size: Floats, placed: Floats, sizes: Floats) -> F
         return np.zeros(len(candidates))
     reach = (size + sizes) / 2 + 1.0
     overlap = np.maximum(0.0, reach[None] - np.abs(candidates[:, None] - placed[None]))
-    area: Floats = overlap.prod(axis=2)
-    return (area + 60.0 * (area > 0)).sum(axis=1)
+    area = overlap.prod(axis=2)
+    cost: Floats = (area + 60.0 * (area > 0)).sum(axis=1)
+    return cost
 
 
 def _discs(candidates: Floats, size: Floats, discs: Floats) -> Floats:
@@ -99,7 +100,8 @@ def _discs(candidates: Floats, size: Floats, discs: Floats) -> Floats:
         return np.zeros(len(candidates))
     gap = np.maximum(0.0, np.abs(candidates[:, None] - discs[None, :, :2]) - size / 2)
     depth = np.maximum(0.0, discs[None, :, 2] - np.hypot(gap[..., 0], gap[..., 1]))
-    return (8.0 * depth + 30.0 * (depth > 0)).sum(axis=1)
+    cost: Floats = (8.0 * depth + 30.0 * (depth > 0)).sum(axis=1)
+    return cost
 
 
 def _outside(candidates: Floats, size: Floats, bounds: tuple[float, float, float, float]) -> Floats:

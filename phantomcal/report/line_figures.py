@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from phantomcal.report.labels import place_labels
-from phantomcal.report.numbers import p_value, share, unit_words, with_interval, with_uncertainty
+from phantomcal.report.numerals import p_value, share, unit_words, with_interval, with_uncertainty
 from phantomcal.report.style import (
     BLUE,
     HAIR,
     INK,
-    MODALITY_NAMES,
     MUTED,
     ORANGE,
     VERMILION,
     heading,
     house_style,
+    modality_name,
     new_canvas,
 )
 from phantomcal.results import Calibration, Line, VialMeasurement
@@ -70,8 +70,7 @@ def calibration_lines(calibration: Calibration) -> Canvas:
     grid = _arranged(calibration.lines)
     rows, columns = len(grid), max(len(row) for row in grid)
     with house_style():
-        canvas = new_canvas(_WIDTH_IN if columns > 1 else 6.2, 3.45 * rows + 0.45)
-        canvas.get_layout_engine().set(w_pad=0.1, h_pad=0.08, wspace=0.05, hspace=0.05)
+        canvas = new_canvas(_WIDTH_IN if columns > 1 else 6.2, 3.45 * rows + 0.45, pad_in=0.09, space=0.05)
         frames = canvas.add_gridspec(rows, columns)
         named: list[tuple[Any, _Points]] = []
         for i, row in enumerate(grid):
@@ -204,10 +203,12 @@ def _points(vials: Sequence[VialMeasurement], line: Line) -> _Points:
 
 
 def _half_interval(vial: VialMeasurement) -> float:
-    n = vial.n_effective if vial.n_effective is not None else float(vial.n_voxels)
-    if not np.isfinite(vial.sem) or n <= 1:
+    if vial.sem is None or not np.isfinite(vial.sem):
         return 0.0
-    return float(stats.t.ppf(0.975, n - 1) * vial.sem)
+    n = vial.n_effective or vial.n_voxels
+    # A table may give a standard error without the n behind it; then the normal quantile is all there is.
+    quantile = stats.t.ppf(0.975, n - 1) if n is not None and n > 1 else stats.norm.ppf(0.975)
+    return float(quantile * vial.sem)
 
 
 def _draw_line(axes: Any, line: Line, points: _Points) -> None:
@@ -324,9 +325,8 @@ def _name_excluded(canvas: Canvas, axes: Any, points: _Points) -> None:
         axes.text(0, 0, name, transform=axes.transAxes, ha="center", va="center", size=8, color="#a83c00")
         for name in names
     ]
-    renderer = canvas.canvas.get_renderer()
-    boxes = [text.get_window_extent(renderer) for text in texts]
-    frame = axes.get_window_extent(renderer)
+    boxes = [text.get_window_extent() for text in texts]
+    frame = axes.get_window_extent()
     # Besides the points, labels keep clear of the fitted line, sampled densely enough to leave no gap for a letter.
     drawn = np.vstack([to_display(line.get_xydata())[::2] for line in axes.get_lines() if len(line.get_xdata()) == 121])
     obstacles = np.vstack(
@@ -376,4 +376,4 @@ def _nice_ticks(most: int) -> Any:
 
 
 def _name(line: Line) -> str:
-    return f"{line.material} · {MODALITY_NAMES.get(line.modality, line.modality)}"
+    return " · ".join(part for part in (line.material, modality_name(line.modality)) if part)

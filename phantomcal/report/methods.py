@@ -3,22 +3,22 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from phantomcal.report.numbers import count, listed, unit_words
-from phantomcal.report.style import MODALITY_NAMES
-from phantomcal.results import Alignment, Calibration, Correlation
+from phantomcal.report.numerals import count, listed, quantity, unit_words
+from phantomcal.report.style import modality_name
+from phantomcal.results import Alignment, Calibration, Correlation, Line
 
 OSHIMA_2020 = (
     "Oshima S, Fushimi Y, Okada T, et al. Brain MRI with quantitative susceptibility mapping: relationship to CT "
     "attenuation values. Radiology 2020. doi 10.1148/radiol.2019182934"
 )
 QSM_CONSENSUS_2024 = (
-    "QSM Consensus Organization Committee, Bilgic B, Costagliola M, et al. Recommended implementation of quantitative "
+    "QSM Consensus Organization Committee, Bilgic B, Costagli M, et al. Recommended implementation of quantitative "
     "susceptibility mapping for clinical research in the brain: a consensus of the ISMRM electro-magnetic tissue "
     "properties study group. Magn Reson Med 2024. doi 10.1002/mrm.30006"
 )
 OBUCHOWSKI_2016 = (
-    "Obuchowski NA, Buckler A, Kinahan P, et al. Statistical issues in testing conformance with the Quantitative Imaging "
-    "Biomarker Alliance (QIBA) profile claims. Acad Radiol 2016;23:496-506. doi 10.1016/j.acra.2015.12.020"
+    "Obuchowski NA, Buckler A, Kinahan P, et al. Statistical issues in testing conformance with the Quantitative "
+    "Imaging Biomarker Alliance (QIBA) profile claims. Acad Radiol 2016;23:496-506. doi 10.1016/j.acra.2015.12.020"
 )
 ICH_Q2 = "International Council for Harmonisation. ICH Q2: Validation of analytical procedures."
 
@@ -31,7 +31,7 @@ def calibration_methods(calibration: Calibration) -> str:
 def calibration_citations(calibration: Calibration) -> list[str]:
     """What `calibration_methods` cites, and the protocol's own sources."""
     cited = list(calibration.sources)
-    if any(line.modality == "qsm" for line in calibration.lines):
+    if _states_reference(calibration):
         cited.append(QSM_CONSENSUS_2024)
     if any(line.quadratic_p is not None for line in calibration.lines):
         cited.append(OBUCHOWSKI_2016)
@@ -50,14 +50,14 @@ def alignment_methods(alignments: Sequence[Alignment]) -> str:
     repeats = sorted({alignment.n_repeats for alignment in alignments})
     several = f"{repeats[0]} to {repeats[-1]}" if len(repeats) > 1 else str(repeats[0])
     text = (
-        f"CT was aligned to the {listed([target[kind] for kind in kinds], 'or')} by a rigid transform (three rotations, "
-        "three translations) that maximised mutual information from coarse to fine resolution, from several independent "
-        "starts."
+        f"CT was aligned to the {listed([target[kind] for kind in kinds], 'or')} by a rigid transform (three "
+        "rotations, three translations) that maximised mutual information from coarse to fine resolution, from several "
+        "independent starts."
     )
     if repeats[-1] > 1:
         text += (
-            f" The target error was predicted from {several} independent repeats of the optimisation; an alignment whose "
-            "repeats disagreed, or that overlapped the head too little, was marked for review."
+            f" The target error was predicted from {several} independent repeats of the optimisation; an alignment "
+            "whose repeats disagreed, or that overlapped the head too little, was marked for review."
         )
     return text
 
@@ -65,8 +65,9 @@ def alignment_methods(alignments: Sequence[Alignment]) -> str:
 def correlation_methods(correlation: Correlation) -> str:
     """How region values of CT and QSM were correlated and the verdicts reached."""
     text = (
-        f"The relation between {correlation.x} and {correlation.y} was assessed in each region ({correlation.by}) by "
-        "Pearson's and Spearman's correlation with 95 % intervals and by least-squares regression (Oshima et al. 2020). "
+        f"The relation between {quantity(correlation.x)[0]} and {quantity(correlation.y)[0]} was assessed in each "
+        "region by Pearson's and Spearman's correlation with 95 % intervals and by least-squares regression (Oshima et "
+        "al. 2020). "
         f"P values are two-sided; adjustment: {_sentence(correlation.adjustment)} "
         f"Verdict: {_sentence(correlation.rule)}"
     )
@@ -75,15 +76,15 @@ def correlation_methods(correlation: Correlation) -> str:
     ]
     if clustered:
         text += (
-            f" In {listed(clustered, most=6)} several values come from the same person; such values are not independent, and "
-            "plain p values and intervals are then too optimistic."
+            f" In {count(len(clustered), 'region')} ({listed(clustered, most=6)}) several values come from the same person; such values are not "
+            "independent, and plain p values and intervals are then too optimistic."
         )
     return text
 
 
 def correlation_citations() -> list[str]:
     """What `correlation_methods` cites."""
-    return [OSHIMA_2020, QSM_CONSENSUS_2024]
+    return [OSHIMA_2020]
 
 
 def without_repeats(references: Iterable[str]) -> list[str]:
@@ -99,22 +100,32 @@ def without_repeats(references: Iterable[str]) -> list[str]:
 def _measuring(calibration: Calibration) -> str:
     if not calibration.vials:
         return ""
-    modalities = [MODALITY_NAMES[m] for m in dict.fromkeys(vial.modality for vial in calibration.vials)]
+    modalities = [modality_name(m) for m in dict.fromkeys(vial.modality for vial in calibration.vials) if m]
     n = len({vial.vial_id for vial in calibration.vials})
     phantom = calibration.title or calibration.protocol
     if not calibration.locations:
-        return f"Measured values of {count(n, 'vial')} ({phantom}; {listed(modalities)}) were taken from a table."
+        told = "; ".join(part for part in (phantom, listed(modalities)) if part)
+        return f"Measured values of {count(n, 'vial')} ({told}) were taken from a table."
     text = (
-        f"The {count(n, 'vial')} of the phantom ({phantom}) were located automatically in {listed(modalities)} by matching "
-        "the known layout, in any in-plane rotation or mirror image, to the image; orientations that the layout alone "
-        "cannot tell apart were settled by the values. Each vial was measured in a mask eroded from its wall. "
-        "Values are means"
+        f"The {count(n, 'vial')} of the phantom ({phantom}) were located automatically in {listed(modalities)} from "
+        "the layout in the protocol and the vials' own contrast, in any in-plane rotation or mirror image; "
+        "orientations that geometry alone cannot tell apart were settled by the values. Each vial was measured in a "
+        "mask eroded from its wall. Values are means"
     )
     if any(vial.n_effective is not None for vial in calibration.vials):
         text += (
             "; their standard errors use the effective number of independent voxels, as neighbouring voxels share noise"
         )
-    return text + "."
+    text += "."
+    if _states_reference(calibration):
+        text += (
+            " Unit, reference and algorithm of the susceptibility map are stated as recommended (Bilgic et al. 2024)."
+        )
+    return text
+
+
+def _states_reference(calibration: Calibration) -> bool:
+    return bool(calibration.references) and any(line.modality == "qsm" for line in calibration.lines)
 
 
 def _fitting(calibration: Calibration) -> str:
@@ -124,22 +135,22 @@ def _fitting(calibration: Calibration) -> str:
     abscissas = list(dict.fromkeys(unit_words(line.abscissa_unit) for line in calibration.lines))
     against = "concentration" if abscissas == ["mmol/L"] else "the nominal value"
     text = (
-        f"For each line, measured values were regressed on {against} ({listed(abscissas)}; {listed(methods, most=4)}). Slopes and "
-        "intercepts are given with standard errors and 95 % confidence intervals (t distribution, n − 2 degrees of freedom); "
-        "p values are of the two-sided t test of a slope of zero, not adjusted for the number of lines."
+        f"For each line, measured values were regressed on {against} ({listed(abscissas)}; {listed(methods, most=4)}). "
+        "Slopes and intercepts are given with standard errors and 95 % confidence intervals (t distribution, n − 2 "
+        "degrees of freedom); p values are of the two-sided t test of a slope of zero, not adjusted for the "
+        "number of lines."
     )
     if any(line.quadratic_p is not None for line in calibration.lines):
         text += " Linearity was judged by a quadratic term first, then by R² (Obuchowski et al. 2016)."
     if any(line.lod is not None for line in calibration.lines):
         text += (
-            " Limits of detection and quantification are 3.3 and 10 times the residual standard deviation over the absolute slope "
-            "(ICH Q2)."
+            " Limits of detection and quantification are 3.3 and 10 times the residual standard deviation over the "
+            "absolute slope (ICH Q2)."
         )
-    excluded = [
-        f"{vial} ({_line_name(line.material, line.modality)})" for line in calibration.lines for vial in line.excluded
-    ]
+    excluded = [f"{vial} ({_line_name(line)})" for line in calibration.lines for vial in line.excluded]
     if excluded:
-        text += f" Left out as inconsistent with the rest of their line: {listed(excluded)}; lines with all vials are reported beside."
+        text += f" Left out as inconsistent with the rest of their line: {listed(excluded)};"
+        text += " lines with all vials are reported beside."
     sources = list(
         dict.fromkeys(line.expected_slope_source for line in calibration.lines if line.expected_slope is not None)
     )
@@ -148,8 +159,8 @@ def _fitting(calibration: Calibration) -> str:
     return text
 
 
-def _line_name(material: str, modality: str) -> str:
-    return f"{material}, {MODALITY_NAMES.get(modality, modality)}"
+def _line_name(line: Line) -> str:
+    return ", ".join(part for part in (line.material, modality_name(line.modality)) if part)
 
 
 def _sentence(text: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from phantomcal.report.numbers import NONE, fixed, missing, number, unit_words
+from phantomcal.report.numerals import NONE, fixed, missing, number, unit_words
 from phantomcal.results import Provenance
 from phantomcal.shipped import shipped_folder
 
@@ -29,7 +29,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 _VERDICT_WORDS = {"pass": "Pass", "warn": "Review", "review": "Review", "fail": "Fail", "info": "Result"}
-_SHORT = 24
+_SHORT, _SHORT_IN_WIDE = 24, 14
 _SMALL_PX = 600
 _DOI = re.compile(r"(?:doi[: ]\s*)?\b(10\.\d{4,9}/[^\s,;)]*[^\s,;).])", re.IGNORECASE)
 
@@ -290,12 +290,9 @@ def _table(block: TableBlock) -> dict[str, Any]:
     numeric = {name: name in block.numbers or _is_numeric(series[name]) for name in names}
     texts = {name: [_cell(value, block.formats.get(name)) for value in series[name]] for name in names}
     # Short entries stay on one line: a broken unit is hard to read, a broken sentence is not.
+    short = _SHORT if len(names) < 8 else _SHORT_IN_WIDE
     styles = {
-        name: "num"
-        if numeric[name]
-        else "short"
-        if all(len(text) <= (_SHORT if len(names) < 8 else _SHORT // 2) for text in texts[name])
-        else ""
+        name: "num" if numeric[name] else "short" if all(len(text) <= short for text in texts[name]) else "prose"
         for name in names
     }
     columns = [

@@ -74,7 +74,7 @@ def vial_overlay(
     if picture.ndim != 2:
         raise ValueError(f"a slice has two dimensions, this has {picture.ndim}")
     picture, extent = _cropped(picture, extent_mm, vials) if crop and len(vials) else (picture, extent_mm)
-    low, high = window or _window(picture)
+    low, high = window or _window(picture, extent, vials)
     with house_style():
         tall = abs(extent[3] - extent[2]) / abs(extent[1] - extent[0])
         canvas = new_canvas(5.6, min(7.5, 4.55 * tall + 0.75))
@@ -119,11 +119,20 @@ def _span(middle: float, reach: float, size: int) -> tuple[int, int]:
     return (first, last) if last - first > 1 else (0, size)
 
 
-def _window(picture: Floats) -> tuple[float, float]:
-    values = picture[np.isfinite(picture)]
+def _window(picture: Floats, extent: tuple[float, float, float, float], vials: "pd.DataFrame") -> tuple[float, float]:
+    # The vials are what must be seen, so contrast is spent on them and their rim, not on air or table.
+    rows, columns = picture.shape
+    x = extent[0] + (np.arange(columns) + 0.5) * (extent[1] - extent[0]) / columns
+    y = extent[3] + (np.arange(rows) + 0.5) * (extent[2] - extent[3]) / rows
+    near = np.zeros(picture.shape, dtype=bool)
+    for vial_x, vial_y, radius in vials[["x_mm", "y_mm", "radius_mm"]].to_numpy(float):
+        near |= (x[None] - vial_x) ** 2 + (y[:, None] - vial_y) ** 2 <= (1.6 * radius) ** 2
+    values = picture[np.isfinite(picture) & near]
+    if not values.size:
+        values = picture[np.isfinite(picture)]
     if not values.size:
         return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(values, [1.0, 99.5]))
+    low, high = (float(v) for v in np.percentile(values, [1.0, 99.0]))
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
@@ -185,9 +194,8 @@ def _names(canvas: Canvas, axes: Any, vials: "pd.DataFrame", colours: list[str])
         )
         for label, colour, bad in zip(vials["label"], colours, flagged, strict=True)
     ]
-    renderer = canvas.canvas.get_renderer()
-    boxes = [text.get_window_extent(renderer) for text in texts]
-    frame = axes.get_window_extent(renderer)
+    boxes = [text.get_window_extent() for text in texts]
+    frame = axes.get_window_extent()
     places = place_labels(
         anchors,
         radii + 1.5,

@@ -12,6 +12,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Okabe and Ito's palette, told apart with any colour vision; yellow is left out because it fades on white.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -23,6 +24,12 @@ BEHAVIOUR_COLOURS = {"paramagnetic": VERMILION, "diamagnetic": BLUE, "undetermin
 BEHAVIOUR_MARKS = {"paramagnetic": "▲", "diamagnetic": "▼", "undetermined": "○"}
 BEHAVIOUR_MARKERS = {"paramagnetic": "^", "diamagnetic": "v", "undetermined": "o"}
 MODALITY_NAMES = {"ct": "CT", "qsm": "QSM"}
+
+
+def modality_name(modality: str) -> str:
+    """``CT``, ``QSM``, or whatever else a table calls it (perhaps nothing)."""
+    return MODALITY_NAMES.get(modality, modality)
+
 
 _PAGE_FONTS = (
     "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','Noto Sans','Liberation Sans',Arial,sans-serif"
@@ -71,9 +78,24 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def new_canvas(width_in: float, height_in: float) -> Canvas:
-    """An empty figure that lays itself out; made without pyplot, so nothing global is touched."""
-    canvas = Canvas(figsize=(width_in, height_in), layout="constrained")
+def new_canvas(width_in: float, height_in: float, pad_in: float = 0.04, space: float = 0.02) -> Canvas:
+    """An empty figure that lays itself out; made without pyplot, so nothing global is touched.
+
+    Parameters
+    ----------
+    width_in, height_in : float
+        Size, inches.
+    pad_in : float
+        Margin around every panel, inches.
+    space : float
+        Extra space between panels, as a share of their size.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    layout = ConstrainedLayoutEngine(w_pad=pad_in, h_pad=pad_in, wspace=space, hspace=space)
+    canvas = Canvas(figsize=(width_in, height_in), layout=layout)
     FigureCanvasAgg(canvas)  # text can be measured
     return canvas
 

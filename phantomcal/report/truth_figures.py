@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from phantomcal.report.numbers import missing, number, percent, unit_words
+from phantomcal.report.numerals import missing, number, percent, unit_words
 from phantomcal.report.style import BLUE, HAIR, INK, MUTED, VERMILION, house_style, new_canvas
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def relative_error(estimate: float | None, truth: float | None) -> float | None:
 
 
 def _draw_row(axes: Any, i: int, row: dict[Any, Any]) -> float:
-    truth, tolerance = row["truth"], row.get("tolerance_percent")
+    truth: Any = row["truth"]
+    tolerance: Any = row.get("tolerance_percent")
     relative = relative_error(row["estimate"], truth)
     if relative is None:
         axes.annotate(

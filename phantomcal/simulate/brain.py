@@ -8,7 +8,7 @@ import numpy as np
 
 from phantomcal.errors import InputError
 from phantomcal.simulate.scene import Scene, Tissue, ellipsoid_distance
-from phantomcal.simulate.shapes import Array32, Triple
+from phantomcal.simulate.shapes import Array32, Triple, slabs, whole
 from phantomcal.simulate.skull import CEREBRUM_CENTRE
 from phantomcal.simulate.smooth import smooth_noise
 
@@ -32,7 +32,7 @@ REGIONS = (
 LESIONS = ("haemorrhage", "calcification")
 LABELS: dict[str, int] = {name: number for number, name in enumerate((*REGIONS, *LESIONS), start=1)}
 # A reader outlines a region a little inside its visible edge; labels keep this distance from the surface.
-LABEL_MARGIN_MM: dict[str, float] = {"choroid plexus": 1.5, "haemorrhage": 2.0, "calcification": 2.0}
+LABEL_MARGIN_MM: dict[str, float] = {"choroid plexus": 1.5, "haemorrhage": 2.0, "calcification": 2.5}
 DEFAULT_LABEL_MARGIN_MM = 0.8
 
 
@@ -103,48 +103,56 @@ def draw_brain(scene: Scene, cavity_mm: Array32, rng: np.random.Generator) -> Ar
     numpy.ndarray
         Depth below the brain's surface, positive inside; fluid spaces belong to the brain.
     """
-    x, y, z = scene.x, scene.y, scene.z
     depth = cavity_mm - np.float32(2.2)
-    scene.paint(cavity_mm, CSF)
-
     folds = smooth_noise(scene.grid.shape, 1.0, 21.0, rng, band=True)
     other = smooth_noise(scene.grid.shape, 1.0, 26.0, rng, band=True)
+    sulcus_mm = float(rng.uniform(0.5, 0.9))
+    for slab in slabs(whole(scene.grid.shape)):
+        _draw_cortex(scene.crop(slab), depth[slab], folds[slab], other[slab], sulcus_mm)
+    _brain_stem(scene)
+    _ventricles(scene, rng)
+    return depth
+
+
+def _draw_cortex(scene: Scene, depth: Array32, folds: Array32, other: Array32, sulcus_mm: float) -> None:
+    x, y, z = scene.x, scene.y, scene.z
+    far = np.float32(99)
     # |field| over its typical gradient is the distance to the nearest fold: zero crossings are the sulci.
     sulcus = np.abs(folds) * np.float32(4.6) + np.clip(depth - np.float32(15), 0, None)
     callosum = ellipsoid_distance(x, y - np.float32(6), z - np.float32(6), (200.0, 46.0, 24.0))
-    midline = np.abs(x + np.float32(0.8) * other)
-    fissure = np.where((callosum < 0) & (z > -12), midline, np.float32(99))
-    sideways = np.abs(x)
-    slope = np.float32(0.55) * (y - np.float32(5)) + np.float32(0.35) * (sideways - np.float32(50))
-    sylvian = np.abs(z - np.float32(2) + slope - np.float32(2.5) * other) * np.float32(0.85)
-    sylvian += np.clip(np.float32(40) - sideways, 0, None) + np.clip(
-        np.abs(y - np.float32(2)) - np.float32(24), 0, None
-    )
-    np.minimum(fissure, sylvian, out=fissure)
+    fissure = np.where((callosum < 0) & (z > -12), np.abs(x + np.float32(0.8) * other), far)
+    np.minimum(fissure, _sylvian(x, y, z, other), out=fissure)
     tent = np.float32(6) - np.float32(0.0065) * np.square(x) - np.float32(0.45) * np.clip(y - np.float32(46), 0, None)
     tent += np.where(y < 46, np.float32(0.7) * (y - np.float32(46)), np.float32(0))
     tent = z - np.maximum(tent, np.float32(-38))
     behind = y - np.float32(24)
-    np.minimum(fissure, np.where(behind > 0, np.abs(tent), np.float32(99)), out=fissure)
+    np.minimum(fissure, np.where(behind > 0, np.abs(tent), far), out=fissure)
 
     cerebellum = np.minimum(-tent, behind)
-    width = float(rng.uniform(0.5, 0.9))
-    fluid = np.minimum(np.minimum(depth, sulcus - np.float32(width)), fissure - np.float32(1.1))
+    fluid = np.minimum(np.minimum(depth, sulcus - np.float32(sulcus_mm)), fissure - np.float32(1.1))
     folia = np.abs(np.sin((z + np.float32(0.25) * y + np.float32(1.5) * other) * np.float32(2 * np.pi / 8.5)))
     folia = folia * np.float32(2.2) + np.clip(depth - np.float32(12), 0, None)
     fluid = np.where(cerebellum > 0, np.minimum(np.minimum(depth, np.abs(tent) - 1), folia - np.float32(0.35)), fluid)
+    scene.paint(depth + np.float32(2.2), CSF)
     scene.paint(fluid, GREY)
-    scene.paint(np.where(cerebellum > 0, fluid - np.float32(1.6), fluid - np.float32(3.0)), WHITE)
-    del fluid, folia, sulcus, sylvian
-    _brain_stem(scene)
+    scene.paint(fluid - np.where(cerebellum > 0, np.float32(1.6), np.float32(3.0)), WHITE)
 
     near_surface = (depth > 0) & (depth < 14) & (cerebellum < 0)
     veins = np.float32(0.9) - np.hypot(folds * np.float32(4.6), other * np.float32(5.5))
-    scene.paint(np.where(near_surface, veins, np.float32(-1)), VEIN)
-    scene.paint(np.where((callosum < 0) & (z > 0) & (depth > -2), np.float32(0.7) - np.abs(x), np.float32(-1)), FALX)
-    scene.paint(np.where((behind > 0) & (depth > -2), np.float32(0.5) - np.abs(tent), np.float32(-1)), FALX)
-    _ventricles(scene, rng)
-    return depth
+    scene.paint(np.where(near_surface, veins, -far), VEIN)
+    scene.paint(np.where((callosum < 0) & (z > 0) & (depth > -2), np.float32(0.7) - np.abs(x), -far), FALX)
+    scene.paint(np.where((behind > 0) & (depth > -2), np.float32(0.5) - np.abs(tent), -far), FALX)
+
+
+def _sylvian(x: Array32, y: Array32, z: Array32, wave: Array32) -> Array32:
+    """Distance to the fissure between temporal lobe and the rest, on both sides."""
+    sideways = np.abs(x)
+    slope = np.float32(0.55) * (y - np.float32(5)) + np.float32(0.35) * (sideways - np.float32(50))
+    distance: Array32 = np.abs(z - np.float32(2) + slope - np.float32(2.5) * wave) * np.float32(0.85)
+    distance += np.clip(np.float32(40) - sideways, 0, None) + np.clip(
+        np.abs(y - np.float32(2)) - np.float32(24), 0, None
+    )
+    return distance
 
 
 def _brain_stem(scene: Scene) -> None:
@@ -209,7 +217,7 @@ def draw_lesions(
     Raises
     ------
     InputError
-        If a lesion is of an unknown kind or lies outside the brain.
+        If a lesion is of an unknown kind, has no size or lies outside the brain.
     """
     rows: list[dict[str, object]] = []
     taken: list[Triple] = []
@@ -218,6 +226,8 @@ def draw_lesions(
             raise InputError(
                 f"unknown lesion kind {lesion.kind!r}", "the lesions to simulate", f"use {' or '.join(LESIONS)}"
             )
+        if not lesion.radius_mm > 0:
+            raise InputError("a lesion needs a positive radius", f"a {lesion.kind}", "give radius_mm above 0")
         where = lesion.position_mm or _free_place(lesion.kind, taken, rng)
         taken.append(where)
         stretch = rng.uniform(0.9, 1.12, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from phantomcal.simulate.shapes import Array32, Grid
+from phantomcal.simulate.shapes import Array32, Grid, slabs, whole
 
 AIR_HU = -1000.0
 _FWHM_TO_SIGMA = 1 / 2.3548
@@ -47,13 +47,22 @@ def blur(values: Array32, fwhm_mm: float, spacing_mm: float, axis: int) -> Array
 def grainy_noise(
     shape: tuple[int, int, int], sd: float, grain_voxels: tuple[float, float, float], rng: np.random.Generator
 ) -> Array32:
-    """Gaussian noise of exact SD `sd` and a texture of Gaussian sigma `grain_voxels` (numpy order)."""
+    """Gaussian noise of SD `sd` with a texture of Gaussian sigma `grain_voxels` (numpy order)."""
     noise = rng.standard_normal(shape, dtype=np.float32)
+    gain = 1.0
     for axis, sigma in enumerate(grain_voxels):
         if sigma > 0.05:
             noise = ndimage.gaussian_filter1d(noise, sigma, axis=axis, mode="wrap", truncate=3.0)
-    noise *= np.float32(sd / max(float(noise.std()), 1e-12))
+            gain *= _kernel_norm(sigma)
+    noise *= np.float32(sd / gain)
     return noise
+
+
+def _kernel_norm(sigma: float) -> float:
+    """How much a Gaussian filter lowers the SD of white noise."""
+    impulse = np.zeros(2 * int(3 * sigma + 0.5) + 3)
+    impulse[impulse.size // 2] = 1.0
+    return float(np.linalg.norm(ndimage.gaussian_filter1d(impulse, sigma, mode="constant", truncate=3.0)))
 
 
 def scan(hu: Array32, grid: Grid, settings: CtSettings, rng: np.random.Generator) -> npt.NDArray[np.int16]:
@@ -62,7 +71,7 @@ def scan(hu: Array32, grid: Grid, settings: CtSettings, rng: np.random.Generator
     Parameters
     ----------
     hu : numpy.ndarray
-        True HU with partial volume, on the grid; changed in place.
+        True HU with partial volume, on the grid.
     grid : Grid
         The slices are along the grid's third index axis.
     settings : CtSettings
@@ -75,12 +84,16 @@ def scan(hu: Array32, grid: Grid, settings: CtSettings, rng: np.random.Generator
     numpy.ndarray
         int16, clipped to -1024 .. 3071 as scanners store it.
     """
-    for axis, fwhm in ((2, settings.psf_fwhm_mm), (1, settings.psf_fwhm_mm), (0, settings.slice_fwhm_mm)):
-        hu = blur(hu, fwhm, grid.spacing_mm[2 - axis], axis)
+    hu = blur(hu, settings.slice_fwhm_mm, grid.spacing_mm[2], 0)
     grain = (0.0, settings.noise_grain_mm / grid.spacing_mm[1], settings.noise_grain_mm / grid.spacing_mm[0])
-    if settings.noise_hu > 0:
-        hu = hu + grainy_noise(grid.shape, settings.noise_hu, grain, rng)
-    return np.clip(np.rint(hu), _LOWEST_HU, _HIGHEST_HU).astype(np.int16)
+    stored = np.empty(grid.shape, np.int16)
+    for slab in slabs(whole(grid.shape)):
+        part = blur(hu[slab], settings.psf_fwhm_mm, grid.spacing_mm[0], 2)
+        part = blur(part, settings.psf_fwhm_mm, grid.spacing_mm[1], 1)
+        if settings.noise_hu > 0:
+            part = part + grainy_noise((part.shape[0], *grid.shape[1:]), settings.noise_hu, grain, rng)
+        stored[slab] = np.clip(np.rint(part), _LOWEST_HU, _HIGHEST_HU)
+    return stored
 
 
 def draw_table(

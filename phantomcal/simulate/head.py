@@ -22,7 +22,8 @@ from phantomcal.simulate.brain import (
 )
 from phantomcal.simulate.ct import AIR_HU, CtSettings, blur, draw_table, grainy_noise, scan
 from phantomcal.simulate.scene import Scene, new_scene
-from phantomcal.simulate.shapes import Array32, Box, Grid, Triple, coordinates, grid_around, to_image
+from phantomcal.simulate.seeds import streams
+from phantomcal.simulate.shapes import Array32, Box, Grid, Triple, coordinates, grid_around, slabs, to_image, whole
 from phantomcal.simulate.skull import draw_head
 from phantomcal.simulate.smooth import apply_along, interpolation_matrix, smooth_noise
 
@@ -154,11 +155,12 @@ def simulate_head(
             Lesion("haemorrhage", *values["haemorrhage"], radius_mm=10.0),
             Lesion("calcification", *values["calcification"], radius_mm=9.0),
         ]
-    if not (options.ct_fov_mm > 0 and options.max_rotation_deg >= 0 and options.max_shift_mm >= 0):
+    amounts = (options.max_rotation_deg, options.max_shift_mm, options.ct_noise_hu, options.qsm_noise_ppm)
+    if not min(options.ct_fov_mm, *options.mr_fov_mm) > 0 or not min(amounts) >= 0:
         raise InputError(
-            "field of view, turn and shift must not be negative", "the head options", "give positive numbers"
+            "a field of view, turn, shift or noise is negative", "the head options", "give positive numbers"
         )
-    shape_draws, pose_draws, ct_draws, mr_draws = np.random.default_rng(seed).spawn(4)
+    shape_draws, pose_draws, ct_draws, mr_draws = streams(seed, 4)
 
     scene = new_scene(shape_draws)
     cavity = draw_head(scene, shape_draws)
@@ -293,16 +295,21 @@ def _scan_ct(
     nodes = math.ceil(options.ct_fov_mm / coarse) + 3
     extent = (nodes * coarse, nodes * coarse, grid.size[2] * grid.spacing_mm[2])
     between = grid_around(grid.centre_mm, extent, (coarse, coarse, grid.spacing_mm[2]), np.eye(3))
-    hu = _slices(scene.hu, scene.grid, between, transform.GetInverse(), AIR_HU)
-    for axis, n in ((1, grid.size[1]), (2, grid.size[0])):
-        step = grid.spacing_mm[2 - axis] / coarse
-        positions = (np.arange(n) - (n - 1) / 2) * step + (nodes - 1) / 2
-        hu = apply_along(hu, interpolation_matrix(positions, nodes), axis)
+    rough = _slices(scene.hu, scene.grid, between, transform.GetInverse(), AIR_HU)
+    to_rows, to_columns = (
+        interpolation_matrix((np.arange(n) - (n - 1) / 2) * step / coarse + (nodes - 1) / 2, nodes)
+        for n, step in ((grid.size[1], grid.spacing_mm[1]), (grid.size[0], grid.spacing_mm[0]))
+    )
+    hu = np.empty(grid.shape, np.float32)
+    for slab in slabs(whole(between.shape)):
+        hu[slab[0]] = apply_along(apply_along(rough[slab], to_rows, 1), to_columns, 2)
 
     plane: Box = (slice(0, 1), slice(0, grid.size[1]), slice(0, grid.size[0]))
     x, y, _ = coordinates(grid.matrix, np.asarray(grid.origin_mm), plane)
     rest = np.array(transform.TransformPoint((0.0, 118.0, 10.0)))
-    _draw_holder(hu, x - np.float32(rest[0]), y - np.float32(rest[1]))
+    holder = _holder(x - np.float32(rest[0]), y - np.float32(rest[1]))
+    for part in hu:
+        np.maximum(part, holder, out=part)
     settings = CtSettings(psf_fwhm_mm=0.7, slice_fwhm_mm=0.0, noise_hu=_ct_noise(options), noise_grain_mm=0.4)
     counts = scan(hu, grid, settings, rng)
     middle = grid.centre_mm.astype(np.float32)
@@ -311,14 +318,14 @@ def _scan_ct(
     return to_image(counts, grid), grid
 
 
-def _draw_holder(hu: Array32, x_mm: Array32, y_mm: Array32) -> None:
-    """Curved head holder with a foam pad, then the table; positions relative to where the head rests."""
-    radius = np.hypot(x_mm, y_mm + np.float32(112))
-    behind = y_mm > -62
+def _holder(x_mm: Array32, y_mm: Array32) -> Array32:
+    """HU of a curved head holder with a foam pad, and the table; positions relative to where the head rests."""
+    radius = np.hypot(x_mm, y_mm + np.float32(112))[0]
+    behind = (y_mm > -62)[0]
     holder = np.where((radius > 108) & (radius < 113) & behind, np.float32(-920), np.float32(AIR_HU))
     holder = np.where((radius >= 113) & (radius < 115) & behind, np.float32(120), holder)
-    np.maximum(hu, holder, out=hu)
-    draw_table(hu, x_mm, y_mm, 6.0)
+    draw_table(holder, x_mm[0], y_mm[0], 6.0)
+    return holder
 
 
 def _mr_grid(options: HeadOptions, rng: np.random.Generator) -> Grid:
@@ -359,7 +366,7 @@ def _scan_mr(
 
     magnitude *= np.exp(np.float32(0.12) * smooth_noise(grid.shape, grid.spacing_mm[0], 220.0, rng))
     noise = rng.standard_normal((2, *grid.shape), dtype=np.float32) * np.float32(options.magnitude_noise * 0.75)
-    magnitude = np.hypot(magnitude + noise[0], noise[1]) * np.float32(1000)
+    magnitude = np.rint(np.hypot(magnitude + noise[0], noise[1]) * np.float32(1000))
     labels, lesion_labels = (
         _resample(volume, inner.grid, grid, same, 0).astype(np.uint8) for volume in (inner.labels, inner.lesion_labels)
     )

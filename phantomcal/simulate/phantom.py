@@ -1,7 +1,7 @@
 """A vial phantom scanned by CT and by QSM, in different poses and grids, with everything about it known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from phantomcal.protocol import Protocol
 from phantomcal.results import Modality
 from phantomcal.simulate import qsm as qsm_physics
 from phantomcal.simulate.ct import AIR_HU, CtSettings, draw_table, scan
+from phantomcal.simulate.seeds import streams
 from phantomcal.simulate.shapes import (
     Array32,
     Box,
@@ -25,8 +26,10 @@ from phantomcal.simulate.shapes import (
     grid_around,
     object_affine,
     random_pose,
+    slabs,
     sphere_coverage,
     to_image,
+    whole,
 )
 from phantomcal.simulate.vials import (
     AIR_PPM,
@@ -64,7 +67,7 @@ class CtSession:
     tube_voltage_kvp: float | None = None
     slope_factor: float = 1.0
     table: bool = True
-    image: CtSettings = CtSettings()
+    image: CtSettings = field(default_factory=CtSettings)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class MrSession:
     field_noise_ppm: float = 0.004
     magnitude_noise: float = 0.01
     reference: Literal["water", "mean"] = "water"
-    inversion: qsm_physics.InversionSettings = qsm_physics.InversionSettings()
+    inversion: qsm_physics.InversionSettings = field(default_factory=qsm_physics.InversionSettings)
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,9 @@ def simulate_phantom(
     """Scan a phantom by CT and QSM in the computer.
 
     The vials stand in water inside an acrylic cylinder. CT values are material slope times concentration, drawn with
-    partial volume, then point spread and noise. Susceptibility goes through its physics: dipole field on a grid of about
-    half the voxel size, signal-weighted averaging to the acquisition grid, field noise inverse to the signal, regularised
-    inversion. The field of the air around the phantom is taken as removed (ideal background removal).
+    partial volume, then point spread and noise. Susceptibility goes through its physics: dipole field on a grid of
+    about half a millimetre, signal-weighted averaging to the acquisition grid, field noise inverse to the signal,
+    regularised inversion. The field of the air around the phantom is taken as removed (ideal background removal).
 
     Parameters
     ----------
@@ -161,7 +164,7 @@ def simulate_phantom(
             known["ct"] *= ct.slope_factor
     places = contents(protocol, slopes, faults)
 
-    ct_draws, mr_draws = np.random.default_rng(seed).spawn(2)
+    ct_draws, mr_draws = streams(seed, 2)
     poses: dict[Modality, Pose] = {}
     truth: dict[str, Any] = {
         "kind": "phantom",
@@ -230,15 +233,16 @@ class _Canvas:
 
     def cylinder(self, cylinder: Cylinder, *layers: tuple[Array32, float]) -> None:
         box = self.box(cylinder)
-        if box is not None:
-            _blend(cylinder_coverage(cylinder, self.matrix, coordinates(self.matrix, self.offset, box)), box, layers)
+        for slab in slabs(box) if box else []:
+            coords = coordinates(self.matrix, self.offset, slab)
+            _blend(cylinder_coverage(cylinder, self.matrix, coords), slab, layers)
 
     def bubble(self, cylinder: Cylinder, pose: Pose, *layers: tuple[Array32, float]) -> None:
         box = self.box(cylinder)
-        if box is not None:
+        for slab in slabs(box) if box else []:
             centre, radii = bubble_in(cylinder, pose)
-            coords = coordinates(self.matrix, self.offset, box)
-            _blend(sphere_coverage(centre, radii, self.matrix, coords), box, layers)
+            coords = coordinates(self.matrix, self.offset, slab)
+            _blend(sphere_coverage(centre, radii, self.matrix, coords), slab, layers)
 
 
 def _blend(coverage: Array32, box: Box, layers: Sequence[tuple[Array32, float]]) -> None:
@@ -255,9 +259,10 @@ def _scan_ct(
     hu = np.full(grid.shape, AIR_HU, np.float32)
     canvas = _Canvas(grid, pose)
     if session.table:
-        everything: Box = (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
-        x, y, _ = coordinates(grid.matrix, np.asarray(grid.origin_mm), everything)
-        draw_table(hu, x, y, pose.shift_mm[1] + float(_extent(body.shell, pose)[1]))
+        top = pose.shift_mm[1] + float(_extent(body.shell, pose)[1])
+        for slab in slabs(whole(grid.shape)):
+            x, y, _ = coordinates(grid.matrix, np.asarray(grid.origin_mm), slab)
+            draw_table(hu[slab], x, y, top)
     canvas.cylinder(body.shell, (hu, SHELL_HU))
     canvas.cylinder(body.water, (hu, 0.0))
     for place in places:
@@ -283,17 +288,17 @@ def _scan_mr(
     b0 = np.reshape(grid.direction, (3, 3)).T @ qsm_physics.unit_vector(session.b0_direction)
 
     # All physics happens in the part of the acquisition grid that holds the phantom, however small the field of view.
-    whole, first = _sub_grid(grid, body, pose)
-    field, signal = _acquire(places, body, whole, pose, b0, workers)
-    mask = _coverage(whole, pose, body.water) > 0.5
-    noisy = qsm_physics.add_field_noise(field, signal, session.field_noise_ppm, rng)
-    chi = qsm_physics.invert_field(noisy, signal, mask, whole.spacing_mm, b0, session.inversion, workers)
-    chi -= np.float32(_zero(chi, mask, places, whole, pose, session.reference))
+    inner, first = _sub_grid(grid, body, pose)
+    shift, signal = _acquire(places, body, inner, pose, b0, workers)
+    mask = _coverage(inner, pose, body.water) > 0.5
+    noisy = qsm_physics.add_field_noise(shift, signal, session.field_noise_ppm, rng)
+    chi = qsm_physics.invert_field(noisy, signal, mask, inner.spacing_mm, b0, session.inversion, workers)
+    chi -= np.float32(_zero(chi, mask, places, inner, pose, session.reference))
     chi *= mask
 
     magnitude = _place(signal, first, grid.shape)
     parts = rng.standard_normal((2, *grid.shape), dtype=np.float32) * np.float32(session.magnitude_noise)
-    magnitude = np.hypot(magnitude + parts[0], parts[1]) * np.float32(1000)
+    magnitude = np.rint(np.hypot(magnitude + parts[0], parts[1]) * np.float32(1000))
     return (
         to_image(_place(chi, first, grid.shape), grid),
         to_image(magnitude, grid),
@@ -350,9 +355,9 @@ def _acquire(
         canvas.cylinder(place.cylinder, (signal, bright), (chi, place.ppm))
         if place.bubble:
             canvas.bubble(place.cylinder, pose, (signal, 0.0), (chi, AIR_PPM))
-    field = qsm_physics.dipole_field(chi, fine.spacing_mm, b0, workers=workers)
+    shift = qsm_physics.dipole_field(chi, fine.spacing_mm, b0, workers=workers)
     del chi
-    return qsm_physics.acquire_field(field, signal, (factor[2], factor[1], factor[0]))
+    return qsm_physics.acquire_field(shift, signal, (factor[2], factor[1], factor[0]))
 
 
 def _coverage(grid: Grid, pose: Pose, cylinder: Cylinder) -> Array32:
@@ -377,14 +382,14 @@ def _zero(
 
 def _place(part: Array32, first: npt.NDArray[np.int_], shape: tuple[int, int, int]) -> Array32:
     """A volume of `shape` with `part` at index `first` (x, y, z), cut where it does not fit."""
-    whole = np.zeros(shape, np.float32)
+    placed = np.zeros(shape, np.float32)
     to, cut = [], []
     for axis in range(3):
         start = int(first[2 - axis])
         low, high = max(start, 0), min(start + part.shape[axis], shape[axis])
         if low >= high:
-            return whole
+            return placed
         to.append(slice(low, high))
         cut.append(slice(low - start, high - start))
-    whole[tuple(to)] = part[tuple(cut)]
-    return whole
+    placed[tuple(to)] = part[tuple(cut)]
+    return placed

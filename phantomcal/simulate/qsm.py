@@ -1,6 +1,7 @@
 """Physics of susceptibility imaging: dipole field of a susceptibility map, its noise, and inversion back to a map."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from phantomcal.errors import InputError
-from phantomcal.simulate.shapes import Array32, Triple
+from phantomcal.simulate.shapes import Array32, Triple, slabs, whole
 
 # Effective transverse relaxivity, 1/s per mmol/L at 3 T: round numbers of the right order, only to darken the vials.
 RELAXIVITY_PER_S_PER_MMOL_PER_L: dict[str, float] = {
@@ -60,7 +61,7 @@ def unit_vector(direction: npt.ArrayLike) -> npt.NDArray[np.float64]:
     length = float(np.linalg.norm(vector))
     if vector.shape != (3,) or not math.isfinite(length) or length == 0:
         raise InputError(
-            "the main field's direction must be a vector of three numbers", f"b0_direction {direction}", "e.g. 0 0 1"
+            "the main field's direction must be a vector of three numbers", f"b0_direction {direction!r}", "e.g. 0 0 1"
         )
     return vector / length
 
@@ -95,14 +96,18 @@ def dipole_kernel(shape: tuple[int, int, int], spacing_mm: Triple, b0_in_grid: n
     Magn Reson B 2005, 10.1002/cmr.b.20034.
     """
     kx, ky, kz = _k_axes(shape, spacing_mm)
-    b = unit_vector(b0_in_grid).astype(np.float32)
+    return _dipole(kx, ky, kz, unit_vector(b0_in_grid).astype(np.float32))
+
+
+def _dipole(kx: Array32, ky: Array32, kz: Array32, b: Array32) -> Array32:
     square = kx * kx + ky * ky + kz * kz
-    square[0, 0, 0] = 1.0
-    kernel = kx * b[0] + ky * b[1] + kz * b[2]
+    origin = square == 0
+    square[origin] = 1.0
+    kernel: Array32 = kx * b[0] + ky * b[1] + kz * b[2]
     kernel *= kernel
     kernel /= square
     np.subtract(np.float32(1 / 3), kernel, out=kernel)
-    kernel[0, 0, 0] = 0.0
+    kernel[origin] = 0.0
     return kernel
 
 
@@ -143,7 +148,10 @@ def dipole_field(
     nz, ny, nx = susceptibility_ppm.shape
     shape = padded_shape((nz, ny, nx), padding)
     spectrum = scipy.fft.rfftn(susceptibility_ppm, s=shape, workers=workers)
-    spectrum *= dipole_kernel(shape, spacing_mm, b0_in_grid)
+    kx, ky, kz = _k_axes(shape, spacing_mm)
+    b = unit_vector(b0_in_grid).astype(np.float32)
+    for slab in slabs(whole(spectrum.shape)):
+        spectrum[slab] *= _dipole(kx, ky, kz[slab[0]], b)
     field = scipy.fft.irfftn(spectrum, s=shape, workers=workers, overwrite_x=True)
     kept: Array32 = np.ascontiguousarray(field[:nz, :ny, :nx], np.float32)
     return kept
@@ -169,11 +177,17 @@ def acquire_field(field_ppm: Array32, signal: Array32, factors: tuple[int, int, 
     tuple of numpy.ndarray
         Field in ppm and signal, both on the coarse grid.
     """
-    coarse_signal = block_mean(signal, factors)
-    weighted = block_mean(field_ppm * signal, factors)
-    empty = coarse_signal < 1e-3
-    field = np.where(empty, block_mean(field_ppm, factors), weighted / np.where(empty, np.float32(1), coarse_signal))
-    return field.astype(np.float32), coarse_signal
+    shape = tuple(n // f for n, f in zip(field_ppm.shape, factors, strict=True))
+    field, coarse_signal = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for slab in slabs(whole(shape)):
+        fine = slice(slab[0].start * factors[0], slab[0].stop * factors[0])
+        here = block_mean(signal[fine], factors)
+        weighted = block_mean(field_ppm[fine] * signal[fine], factors)
+        empty = here < 1e-3
+        plain = block_mean(field_ppm[fine], factors)
+        field[slab] = np.where(empty, plain, weighted / np.where(empty, np.float32(1), here))
+        coarse_signal[slab] = here
+    return field, coarse_signal
 
 
 def add_field_noise(
@@ -197,10 +211,10 @@ def invert_field(
 ) -> Array32:
     """Susceptibility map from a local field by regularised least squares.
 
-    Minimises ``|S (D x - f)|^2 + a |grad x|^2 + b |x|^2`` for x inside the mask: the signal S as weight since field noise is
-    inverse to it, D the dipole convolution. The closed-form solution for S = 1 is the start, conjugate gradients on the
-    normal equations do the rest; both regularisation and early stopping lower the values a little and leave streaks
-    along the cone where D vanishes, as in life.
+    Minimises ``|S (D x - f)|^2 + a |grad x|^2 + b |x|^2`` for x inside the mask: the signal S as weight since field
+    noise is inverse to it, D the dipole convolution. The closed-form solution for S = 1 is the start, conjugate
+    gradients on the normal equations do the rest; both regularisation and early stopping lower the values a little and
+    leave streaks along the cone where D vanishes, as in life.
 
     Parameters
     ----------
@@ -240,7 +254,7 @@ def invert_field(
     inside = mask.astype(np.float32)
     weight = np.clip(signal, 0, 1).astype(np.float32) ** 2 * inside
 
-    def convolve(spectrum: npt.NDArray[np.complex64]) -> Array32:
+    def convolve(spectrum: npt.NDArray[np.complexfloating]) -> Array32:
         out: Array32 = scipy.fft.irfftn(spectrum, s=shape, workers=workers, overwrite_x=True)[inner]
         return out
 
@@ -258,7 +272,9 @@ def invert_field(
     return _conjugate_gradients(normal, target, start, chosen.iterations)
 
 
-def _conjugate_gradients(normal, target: Array32, start: Array32, iterations: int) -> Array32:  # type: ignore[no-untyped-def]
+def _conjugate_gradients(
+    normal: Callable[[Array32], Array32], target: Array32, start: Array32, iterations: int
+) -> Array32:
     x = start
     residual = target - normal(x)
     step = residual.copy()

@@ -118,17 +118,16 @@ class Scene:
 def ellipsoid_distance(dx: Array32, dy: Array32, dz: Array32, radii_mm: Triple) -> Array32:
     """First-order distance to an ellipsoid's surface, positive inside, exact on the surface and for a sphere."""
     rx, ry, rz = (np.float32(r) for r in radii_mm)
-    squares: Array32 | None = None
-    slopes: Array32 | None = None
-    for delta, radius in ((dx, rx), (dy, ry), (dz, rz)):
+    slopes = np.square(dx / rx)
+    squares = slopes.copy()
+    slopes /= rx * rx
+    for delta, radius in ((dy, ry), (dz, rz)):
         part = delta / radius
         part *= part
-        squares = part.copy() if squares is None else np.add(squares, part, out=squares)
+        squares += part
         part /= radius * radius
-        slopes = part if slopes is None else np.add(slopes, part, out=slopes)
-    assert squares is not None
-    assert slopes is not None
-    distance = np.sqrt(squares)
+        slopes += part
+    distance: Array32 = np.sqrt(squares)
     distance -= squares
     np.sqrt(slopes, out=slopes)
     slopes += np.float32(1e-6)

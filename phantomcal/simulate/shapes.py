@@ -17,6 +17,9 @@ Array32 = npt.NDArray[np.float32]
 Triple = tuple[float, float, float]
 Box = tuple[slice, slice, slice]
 
+MAX_VOXELS = 4e8
+SLAB = 16  # slices worked on at a time: temporaries stay in cache and memory stays small
+
 IDENTITY: npt.NDArray[np.float64] = np.eye(3)
 
 
@@ -42,7 +45,8 @@ class Grid:
     @property
     def matrix(self) -> npt.NDArray[np.float64]:
         """Index to world: 3 x 3, mm per voxel."""
-        return np.reshape(self.direction, (3, 3)) * np.asarray(self.spacing_mm)
+        scaled: npt.NDArray[np.float64] = np.reshape(self.direction, (3, 3)) * np.asarray(self.spacing_mm)
+        return scaled
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -88,7 +92,7 @@ def grid_around(
     Raises
     ------
     InputError
-        If the voxel size is not positive or the direction is not orthonormal.
+        If the voxel size is not positive, the direction not orthonormal or the volume beyond reason.
     """
     spacing = np.asarray(spacing_mm, float)
     cosines = np.reshape(np.asarray(direction, float), (3, 3))
@@ -101,7 +105,12 @@ def grid_around(
             "direction is not orthonormal", "the grid's direction matrix", "give three perpendicular unit columns"
         )
     extent = np.abs(cosines).T @ np.asarray(world_extent_mm, float)
-    size = np.maximum(np.ceil(extent / spacing - 1e-9).astype(int), 1)
+    size = np.maximum(np.ceil(extent / spacing - 1e-9), 1)
+    if size.prod() > MAX_VOXELS:
+        raise InputError(
+            f"the volume would have {size.prod():.2g} voxels", f"spacing {spacing.tolist()}", "use larger voxels"
+        )
+    size = size.astype(int)
     origin = np.asarray(centre_mm, float) - cosines @ (spacing * (size - 1) / 2)
     return Grid(
         (int(size[0]), int(size[1]), int(size[2])),
@@ -222,6 +231,17 @@ def coordinates(
     return along[0], along[1], along[2]
 
 
+def slabs(box: Box, thickness: int = SLAB) -> list[Box]:
+    """Cut a box into slabs along the first numpy axis."""
+    starts = range(box[0].start, box[0].stop, thickness)
+    return [(slice(k, min(k + thickness, box[0].stop)), box[1], box[2]) for k in starts]
+
+
+def whole(shape: tuple[int, ...]) -> Box:
+    """The box of a complete 3-D array."""
+    return slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2])
+
+
 def box_of(
     corners_mm: npt.NDArray[np.float64],
     matrix: npt.NDArray[np.float64],
@@ -260,7 +280,8 @@ class Cylinder:
         """Corners of the bounding box, shape (8, 3)."""
         signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
         size = np.array([self.radius_mm, self.radius_mm, self.half_length_mm])
-        return np.array([self.x_mm, self.y_mm, 0.0]) + signs * size
+        corners: npt.NDArray[np.float64] = np.array([self.x_mm, self.y_mm, 0.0]) + signs * size
+        return corners
 
 
 def cylinder_coverage(
@@ -290,8 +311,9 @@ def cylinder_coverage(
     along = np.float32(math.sqrt(np.sum(matrix[2] ** 2)))
     radial = np.hypot(u - np.float32(cylinder.x_mm), v - np.float32(cylinder.y_mm))
     inside = np.clip((np.float32(cylinder.radius_mm) - radial) / across + np.float32(0.5), 0, 1)
-    inside *= np.clip((np.float32(cylinder.half_length_mm) - np.abs(w)) / along + np.float32(0.5), 0, 1)
-    return inside
+    within = np.clip((np.float32(cylinder.half_length_mm) - np.abs(w)) / along + np.float32(0.5), 0, 1)
+    covered: Array32 = inside * within
+    return covered
 
 
 def sphere_coverage(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from phantomcal.simulate.scene import Scene, Tissue, ellipsoid_distance
-from phantomcal.simulate.shapes import Array32
+from phantomcal.simulate.shapes import Array32, slabs, whole
 from phantomcal.simulate.smooth import smooth_noise
 
 CEREBRUM_CENTRE, CEREBRUM_RADII = (0.0, 16.0, 10.0), (69.0, 87.0, 66.0)
@@ -35,28 +35,33 @@ def draw_head(scene: Scene, rng: np.random.Generator) -> Array32:
     numpy.ndarray
         Depth below the inner table of the skull in mm, positive inside the cranial cavity.
     """
+    rough = smooth_noise(scene.grid.shape, 1.0, 70.0, rng)
+    texture = smooth_noise(scene.grid.shape, 1.0, 24.0, rng)
+    _nose_and_ears(scene)
+    cavity = np.empty(scene.grid.shape, np.float32)
+    for slab in slabs(whole(scene.grid.shape)):
+        cavity[slab] = _draw_vault(scene.crop(slab), rough[slab], texture[slab])
+    _base_and_face(scene, rng, texture)
+    return cavity
+
+
+def _draw_vault(scene: Scene, rough: Array32, texture: Array32) -> Array32:
     x, y, z = scene.x, scene.y, scene.z
     cx, cy, cz = CEREBRUM_CENTRE
     rx, ry, rz = (r + 2.5 for r in CEREBRUM_RADII)
     # Egg-shaped vault: narrower in front than behind.
     narrow = np.float32(1.0) - np.float32(0.0016) * np.clip(np.float32(10) - y, 0, None)
     vault = ellipsoid_distance((x - np.float32(cx)) / narrow, y - np.float32(cy), z - np.float32(cz), (rx, ry, rz))
-    del narrow
-    cavity = np.minimum(vault, (z - _base_height(x, y)) * np.float32(0.85))
-
-    rough = smooth_noise(scene.grid.shape, 1.0, 70.0, rng)
+    cavity: Array32 = np.minimum(vault, (z - _base_height(x, y)) * np.float32(0.85))
     thickness = np.clip(np.float32(6.4) + np.float32(1.1) * rough, 3.5, 10)
-    scalp = np.float32(5.5)
 
-    outline = vault + thickness + scalp
+    outline = vault + thickness + np.float32(5.5)
     face = ellipsoid_distance(x, y + np.float32(34), z + np.float32(52), (66.0, 66.0, 74.0))
     neck = np.minimum(np.float32(56) - np.hypot(x, (y - np.float32(34)) * np.float32(0.85)), np.float32(-20) - z)
     outline = np.maximum(outline, np.maximum(face, neck))
-    texture = smooth_noise(scene.grid.shape, 1.0, 24.0, rng)
     scene.paint(outline, SKIN)
     scene.paint(outline - 2, FAT)
     scene.paint(np.minimum(outline - 5, np.float32(14) * (texture + np.float32(0.9))), MUSCLE)
-    _nose_and_ears(scene)
 
     # The vault above the base, the plate of the base below the brain.
     plate = np.minimum(cavity + np.float32(5.5) + rough, vault + thickness)
@@ -64,9 +69,7 @@ def draw_head(scene: Scene, rng: np.random.Generator) -> Array32:
     scene.paint(shell, BONE)
     inner = np.minimum(shell - np.float32(1.7), -cavity - np.float32(1.5))
     scene.paint(np.where(z > np.float32(-30), inner, np.float32(-1)), DIPLOE)
-    del plate, inner, shell, outline, face, neck
     _sutures(scene, vault, rough)
-    _base_and_face(scene, rng, texture)
     return cavity
 
 

@@ -48,9 +48,11 @@ def apply_along(values: Array32, matrix: Array32, axis: int) -> Array32:
     """Product of a matrix with a 3-D array along one axis."""
     if axis == 0:
         flat = matrix @ values.reshape(values.shape[0], -1)
-        return flat.reshape(matrix.shape[0], *values.shape[1:])
+        rows: Array32 = flat.reshape(matrix.shape[0], *values.shape[1:])
+        return rows
     if axis == 1:
-        return np.matmul(matrix, values)
+        columns: Array32 = np.matmul(matrix, values)
+        return columns
     product: Array32 = values @ matrix.T
     return product
 

@@ -1,9 +1,11 @@
 """A whole study in a folder: a phantom session and subjects whose region values follow target correlations."""
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ from phantomcal.protocol import load_protocol
 from phantomcal.simulate.brain import LABELS, Lesion, RegionValue
 from phantomcal.simulate.head import HeadOptions, simulate_head
 from phantomcal.simulate.phantom import simulate_phantom
+from phantomcal.simulate.seeds import streams
 from phantomcal.simulate.targets import OSHIMA_TARGETS, Target, draw_values
 from phantomcal.simulate.write import head_sidecar, phantom_sidecar, write_image, write_lookup, write_text
 
 Progress = Callable[[str, float], None]
 PHANTOM = "sub-phantom"
 REGIONS_FOLDER = "regions"
+_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _LESION_SPREAD_MM = {"haemorrhage": (9.0, 11.0), "calcification": (8.5, 10.0)}
 
 
@@ -35,7 +39,7 @@ class _Task:
     protocol: str = ""
     values: dict[str, RegionValue] | None = None
     lesions: tuple[Lesion, ...] = ()
-    options: HeadOptions = HeadOptions()
+    options: HeadOptions = field(default_factory=HeadOptions)
 
 
 def simulate_study(
@@ -88,7 +92,7 @@ def simulate_study(
         raise InputError("jobs and slice thicknesses must be positive", "the study's options", "correct them")
     targets = OSHIMA_TARGETS if targets is None else targets
     load_protocol(protocol)  # a wrong name is told before anything is drawn
-    values_draws, people_draws, seeds = np.random.default_rng(seed).spawn(3)
+    values_draws, people_draws, seeds = streams(seed, 3)
     values = draw_values(targets, n_subjects, values_draws, exact)
     tasks = _tasks(folder, protocol, values, slice_thickness_mm, head_options or HeadOptions(), people_draws, seeds)
 
@@ -140,7 +144,8 @@ def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[str, dict[str, Any]]]:
     # Fresh interpreters: forking a process whose libraries run threads can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_one_thread) as pool:
-        waiting: set[Future[tuple[str, dict[str, Any]]]] = {pool.submit(_perform, task) for task in tasks}
+        with _single_threaded_children():
+            waiting: set[Future[tuple[str, dict[str, Any]]]] = {pool.submit(_perform, task) for task in tasks}
         try:
             while waiting:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -150,8 +155,25 @@ def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[str, dict[str, Any]]]:
             raise
 
 
+@contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    """Processes already share the cores; threads on top would only wait for each other.
+
+    Linear algebra libraries read the environment when they load, which in a fresh process is before any of our code.
+    """
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _one_thread() -> None:
-    """Processes already share the cores; threads on top would only wait for each other."""
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -188,10 +210,10 @@ def _write_tables(folder: Path, names: list[str], protocol: str, rng: np.random.
     sexes = rng.choice(["F", "M"], people)
     rows = [{"participant_id": names[0], "age": "n/a", "sex": "n/a", "group": "phantom", "protocol": protocol}]
     rows += [
-        {"participant_id": name, "age": str(age), "sex": str(sex), "group": "patient", "protocol": "n/a"}
+        {"participant_id": name, "age": str(age), "sex": str(sex), "group": "patient", "protocol": ""}
         for name, age, sex in zip(names[1:], ages, sexes, strict=True)
     ]
-    table = pd.DataFrame(rows).replace({"protocol": {"n/a": ""}})
+    table = pd.DataFrame(rows)
     write_text(table.to_csv(sep="\t", index=False, lineterminator="\n"), folder / "participants.tsv")
     description = {
         "Name": "phantomcal simulated study",

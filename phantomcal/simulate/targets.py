@@ -30,7 +30,7 @@ class Target:
     sd_ppm: float
 
 
-# Correlations: Oshima et al. 2020, 10.1148/radiol.2019182934 (R2 0.52, 0.38, 0.53, 0.38; the other five are given none).
+# Correlations: Oshima et al. 2020, 10.1148/radiol.2019182934 (R2 0.52, 0.38, 0.53, 0.38; none in the other five).
 # ppm means: QSM challenge 2.0 model. Choroid plexus: regression through -0.10 ppm at 60 HU and -0.15 ppm at 100 HU.
 # HU spreads are wider than in health, so that they stand out from the noise of a region's mean.
 OSHIMA_TARGETS: dict[str, Target] = {

@@ -100,7 +100,7 @@ def body_of(protocol: Protocol) -> Body:
     radius = protocol.geometry.body_radius_mm or reach[outermost] + DEFAULT_MARGIN_MM
     if reach[outermost] > radius:
         raise InputError(
-            f"vial {outermost!r} reaches {reach[outermost]:.1f} mm from the axis, beyond the body's radius of {radius:g} mm",
+            f"vial {outermost!r} reaches {reach[outermost]:.1f} mm from the axis, the body only {radius:g} mm",
             f"protocol {protocol.name!r}",
             "correct x_mm, y_mm or body_radius_mm",
         )

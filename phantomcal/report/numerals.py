@@ -10,6 +10,17 @@ NONE = "\N{EN DASH}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+def quantity(column: str) -> tuple[str, str]:
+    """Name and unit of a measured column; a column not known by name stands for itself, without a unit."""
+    return {"ct_hu": ("CT number", "HU"), "qsm_ppm": ("susceptibility", "ppm")}.get(column, (column, ""))
+
+
+def with_unit(column: str) -> str:
+    """A measured column in words with its unit, for axes and headings: ``CT number (HU)``."""
+    name, unit = quantity(column)
+    return f"{name[0].upper()}{name[1:]} ({unit})" if unit else name
+
+
 def missing(value: Any) -> bool:
     """Whether a value is None, NaN, infinite or pandas' NA."""
     if value is None:
@@ -131,7 +142,7 @@ def interval(low_high: Sequence[float | None] | None, digits: int = 3, reason: s
 
 
 def with_interval(value: float | None, low_high: Sequence[float | None] | None, digits: int = 2) -> str:
-    """An estimate and its interval with the same decimals, enough to tell the bounds apart: ``1.0002 [0.9930, 1.0075]``."""
+    """An estimate and its interval with equal decimals, enough to tell the bounds apart: ``1.002 [0.987, 1.018]``."""
     if missing(value):
         return NONE
     if low_high is None or any(missing(bound) for bound in low_high):
