@@ -85,7 +85,15 @@ def calibrate(
     from phantomcal.terminal import show_calibration
 
     record = calibrate_step(
-        protocol, out, ct=ct, qsm=qsm, qsm_unit=qsm_unit, session=session, axis=axis, mirrored=mirror, rotation_deg=rotation
+        protocol,
+        out,
+        ct=ct,
+        qsm=qsm,
+        qsm_unit=qsm_unit,
+        session=session,
+        axis=axis,
+        mirrored=mirror,
+        rotation_deg=rotation,
     )
     show_calibration(record, out)
     raise typer.Exit(1 if record.status == "fail" else 0)
@@ -97,9 +105,13 @@ def fit(
     out: Out,
     x: Annotated[str, typer.Option("--x", help="Column of the abscissa.")] = "concentration_mmol_per_l",
     y: Annotated[str, typer.Option("--y", help="Column of the measured value.")] = "value",
-    by: Annotated[str | None, typer.Option("--by", help="Columns that tell lines apart, or none.  [default: material,modality]")] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Columns that tell lines apart, or none.  [default: material,modality]")
+    ] = None,
     sd: Annotated[str | None, typer.Option("--sd", help="Column of the standard error of y: weighted fit.")] = None,
-    x_sd: Annotated[str | None, typer.Option("--x-sd", help="Column of the standard error of x: errors in both axes.")] = None,
+    x_sd: Annotated[
+        str | None, typer.Option("--x-sd", help="Column of the standard error of x: errors in both axes.")
+    ] = None,
 ) -> None:
     """Fit calibration lines to vials measured elsewhere."""
     from phantomcal.steps import fit_step
@@ -115,7 +127,9 @@ def register(
     ct: Annotated[str, typer.Option("--ct", help="CT of the patient.")],
     mr: Annotated[str, typer.Option("--mr", help="GRE magnitude of the QSM acquisition, or the QSM map itself.")],
     kind: Annotated[str, typer.Option("--mr-kind", help="magnitude, qsm, or auto (by file name).")] = "auto",
-    init: Annotated[str, typer.Option("--init", help="auto, or centre: ignore where the headers put the volumes.")] = "auto",
+    init: Annotated[
+        str, typer.Option("--init", help="auto, or centre: ignore where the headers put the volumes.")
+    ] = "auto",
 ) -> None:
     """Align a CT to the MR space of the QSM map."""
     from phantomcal.steps import register_step
@@ -134,7 +148,9 @@ def sample(
     ct: Ct = None,
     qsm: Qsm = None,
     qsm_unit: QsmUnit = None,
-    transform: Annotated[Path | None, typer.Option("--transform", help="ct_to_mr.tfm of `phantomcal register`.")] = None,
+    transform: Annotated[
+        Path | None, typer.Option("--transform", help="ct_to_mr.tfm of `phantomcal register`.")
+    ] = None,
     subject: Annotated[str, typer.Option("--subject", help="Written into the column subject_id.")] = "",
     session: Annotated[str, typer.Option("--session", help="Written into the column session.")] = "",
     erode: Annotated[int, typer.Option("--erode", help="Voxel layers taken off each region.")] = 0,
@@ -164,9 +180,15 @@ def correlate(
     out: Out,
     x: Annotated[str, typer.Option("--x", help="Column of the CT attenuation, HU.")] = "ct_hu",
     y: Annotated[str, typer.Option("--y", help="Column of the susceptibility, ppm.")] = "qsm_ppm",
-    by: Annotated[str | None, typer.Option("--by", help="Column that names the regions, or none.  [default: roi]")] = None,
-    subject: Annotated[str | None, typer.Option("--subject", help="Column of the subjects, or none.  [default: subject_id]")] = None,
-    covariate: Annotated[list[str] | None, typer.Option("--covariate", help="Column to hold constant; repeatable.")] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Column that names the regions, or none.  [default: roi]")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Column of the subjects, or none.  [default: subject_id]")
+    ] = None,
+    covariate: Annotated[
+        list[str] | None, typer.Option("--covariate", help="Column to hold constant; repeatable.")
+    ] = None,
     adjust: Annotated[str, typer.Option("--adjust", help="holm, bonferroni, fdr_bh or none.")] = "holm",
 ) -> None:
     """CT-QSM correlation per region: paramagnetic, diamagnetic or undetermined."""

@@ -63,7 +63,13 @@ SUBSTANCES: dict[str, Substance] = {
         Substance("ferritin", 55.845, _FE_CT, 0.0813, 0.0135, source=_HOOPER),
         Substance("USPIO", 55.845, _FE_CT, 1.67, 0.24, source=_HOOPER + ", 3 T", saturates=True),
         Substance(
-            "SPIO", 55.845, _FE_CT, 2.273, 0.0, source="Kim 2019, doi 10.1371/journal.pone.0220639 (MEDI)", saturates=True
+            "SPIO",
+            55.845,
+            _FE_CT,
+            2.273,
+            0.0,
+            source="Kim 2019, doi 10.1371/journal.pone.0220639 (MEDI)",
+            saturates=True,
         ),
         Substance("CaCl2", 110.98, (0.294, 0.239, 0.208, 0.186), -2.68e-4, 0.24e-4, source=_HOOPER),
         Substance("CaCO3", 100.09, (0.163, 0.136, 0.119, 0.108), -9.52e-5, 1.44e-5, source=_HOOPER),
@@ -100,12 +106,7 @@ def curie_molar_susceptibility(spin: float, temperature_celsius: float, g_factor
     """
     kelvin = temperature_celsius + 273.15
     per_mol_per_m3 = (
-        VACUUM_PERMEABILITY
-        * AVOGADRO
-        * (g_factor * BOHR_MAGNETON) ** 2
-        * spin
-        * (spin + 1)
-        / (3 * BOLTZMANN * kelvin)
+        VACUUM_PERMEABILITY * AVOGADRO * (g_factor * BOHR_MAGNETON) ** 2 * spin * (spin + 1) / (3 * BOLTZMANN * kelvin)
     )
     return per_mol_per_m3 * 1e6
 

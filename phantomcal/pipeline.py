@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from phantomcal.errors import InputError, PhantomcalError
 from phantomcal.outputs import hash_files, output_folder, provenance, write_record
@@ -100,7 +100,11 @@ def run_study(
             correlation = _correlate(table, by, target, steps)
         if not phantoms and correlation is None and not any(p.alignment for p in people):
             reasons = "; ".join(dict.fromkeys(s.message for s in steps if s.message)) or "no phantom, CT, map or labels"
-            raise InputError(f"nothing in the study could be analysed ({reasons})", study.folder.name, "see CONTRACT of a study folder in the docs")
+            raise InputError(
+                f"nothing in the study could be analysed ({reasons})",
+                study.folder.name,
+                "see CONTRACT of a study folder in the docs",
+            )
         inputs = [i for p in phantoms for i in p.record.provenance.inputs] + [i for p in people for i in p.inputs]
         record = StudyRun(
             study=study.name,
@@ -119,7 +123,9 @@ def run_study(
     return record
 
 
-def _calibrate_all(study: Study, target: Path, steps: list[StepOutcome], tell: ProgressCallback) -> "list[PhantomResult]":
+def _calibrate_all(
+    study: Study, target: Path, steps: list[StepOutcome], tell: ProgressCallback
+) -> "list[PhantomResult]":
     """Calibrate each phantom session; a failing one is reported and does not stop the rest."""
     done: list[PhantomResult] = []
     if not study.phantoms:
@@ -221,7 +227,9 @@ def analyse_person(session: Session, target: Path, with_picture: bool, threads: 
     except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
         # One broken subject must not lose a night's cohort; the kind of fault is kept for the report.
         text = " ".join(str(error).split())[:200]
-        outcome = StepOutcome(step="align and sample", **where, status="failed", message=f"{type(error).__name__}: {text}")
+        outcome = StepOutcome(
+            step="align and sample", **where, status="failed", message=f"{type(error).__name__}: {text}"
+        )
     return PersonResult(session, [*result.outcomes, outcome], warnings=result.warnings)
 
 
@@ -239,10 +247,12 @@ def _analyse(session: Session, target: Path, with_picture: bool, result: PersonR
     where = {"subject": session.subject, "session": session.name}
     transform = alignment = picture = None
     if ct is None or qsm is None:
-        outcomes.append(StepOutcome(step="register", **where, status="skipped", message=f"no {'CT' if ct is None else 'QSM map'}"))
+        outcomes.append(
+            StepOutcome(step="register", **where, status="skipped", message=f"no {'CT' if ct is None else 'QSM map'}")
+        )
     else:
         fixed = read_magnitude(session.magnitude) if session.magnitude else qsm
-        kind = "magnitude" if session.magnitude else "qsm"
+        kind: Literal["magnitude", "qsm"] = "magnitude" if session.magnitude else "qsm"
         started = time.perf_counter()
         found = register(ct.image, fixed.image, fixed_kind=kind)
         transform = found.transform
@@ -334,5 +344,7 @@ def _write_report(
 
     overlays = [p.pictures for p in phantoms]
     pictures = {p.session.label: p.picture for p in people if p.picture is not None}
-    report = study_report(record, overlays=overlays, alignment_pictures=pictures, table=table if len(table) else None, truth=truth)
+    report = study_report(
+        record, overlays=overlays, alignment_pictures=pictures, table=table if len(table) else None, truth=truth
+    )
     (target / "report.html").write_text(render(report), encoding="utf-8")

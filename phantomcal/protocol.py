@@ -21,7 +21,9 @@ class _Strict(BaseModel):
 class Abscissa(_Strict):
     """The quantity lines are drawn against."""
 
-    quantity: str = Field("concentration", description="concentration, nominal attenuation, relative electron density, ...")
+    quantity: str = Field(
+        "concentration", description="concentration, nominal attenuation, relative electron density, ..."
+    )
     unit: str = Field(CONCENTRATION_UNIT, description="Unit of the vials' values in this file")
 
 
@@ -87,7 +89,7 @@ class Protocol(_Strict):
     title: str
     source: str = Field(description="Where layout and values come from, with DOI")
     notes: str = ""
-    modalities: list[Modality] = Field(default_factory=lambda: ["ct", "qsm"], min_length=1)
+    modalities: list[Modality] = Field(["ct", "qsm"], min_length=1)
     abscissa: Abscissa = Abscissa()
     geometry: Geometry
     temperature_celsius: float = Field(20.0, gt=-50, lt=100)
@@ -110,7 +112,9 @@ class Protocol(_Strict):
             raise ValueError(f"no x_mm and y_mm for vial {missing}; give every vial a place, or none")
         for name, material in self.materials.items():
             if material.substance and material.substance not in SUBSTANCES:
-                raise ValueError(f"unknown substance {material.substance!r} of {name!r}; known: {', '.join(SUBSTANCES)}")
+                raise ValueError(
+                    f"unknown substance {material.substance!r} of {name!r}; known: {', '.join(SUBSTANCES)}"
+                )
         if self.is_concentration:
             for name in {v.material for v in self.vials}:
                 concentration_factor(self.abscissa.unit, self._molar_mass(name), f"material {name!r}")
@@ -213,13 +217,17 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"unreadable YAML ({' '.join(str(error).split())[:160]})", path.name, "correct the syntax") from error
+        raise InputError(
+            f"unreadable YAML ({' '.join(str(error).split())[:160]})", path.name, "correct the syntax"
+        ) from error
     if not isinstance(raw, dict):
         raise InputError("a protocol must be a mapping of fields", path.name, "see `phantomcal protocols qsm-20-vial`")
     try:
         return Protocol.model_validate(raw)
     except ValidationError as error:
-        raise InputError(_in_words(error, raw), path.name, "correct the field; `phantomcal schema protocol` lists them") from error
+        raise InputError(
+            _in_words(error, raw), path.name, "correct the field; `phantomcal schema protocol` lists them"
+        ) from error
     except InputError as error:
         raise InputError(error.what, f"{path.name}, {error.where}" if error.where else path.name, error.fix) from error
 

@@ -117,7 +117,9 @@ class Line(Record):
     loq: float | None = Field(None, description="10 residual SD / |slope| (ICH Q2), in abscissa units")
     linearity: str = Field(description="What the quadratic term says, in words")
     quadratic_p: float | None = None
-    curvature_share: float | None = Field(None, description="Largest distance of the parabola from the line, over the span of the line")
+    curvature_share: float | None = Field(
+        None, description="Largest distance of the parabola from the line, over the span of the line"
+    )
     expected_slope: float | None = None
     expected_slope_se: float | None = None
     expected_slope_source: str = ""

@@ -149,7 +149,7 @@ def fit_step(
     table: Path, out: Path, *, x: str, y: str, by: str | None = None, sd: str | None = None, x_sd: str | None = None
 ) -> Calibration:
     """`phantomcal fit`: writes vials.csv, calibration.json and report.html into `out`."""
-    from phantomcal.phantom.calibration import fit_table
+    from phantomcal.phantom.table import fit_table
     from phantomcal.report.compose_calibration import calibration_report
     from phantomcal.report.page import render
     from phantomcal.tables import read_table, require_columns
@@ -178,7 +178,9 @@ def fit_step(
     )
     if missing_default and not columns:
         record = record.model_copy(
-            update={"warnings": [f"no column {' or '.join(missing_default)}: all rows taken as one line", *record.warnings]}
+            update={
+                "warnings": [f"no column {' or '.join(missing_default)}: all rows taken as one line", *record.warnings]
+            }
         )
     with output_folder(out) as folder:
         write_vials(record.vials, folder / "vials.csv")
@@ -204,7 +206,14 @@ def register_step(ct: str, mr: str, out: Path, *, kind: str = "auto", init: str 
         kind = "qsm" if "chimap" in Path(mr).name.lower() or "qsm" in Path(mr).name.lower() else "magnitude"
     moving = read_ct(ct)
     fixed = read_qsm(mr) if kind == "qsm" else read_magnitude(mr)
-    found = register(moving.image, fixed.image, fixed_kind="qsm" if kind == "qsm" else "magnitude", init=init)
+    if init not in ("auto", "centre"):
+        raise InputError(f"unknown --init {init!r}", "", "use auto or centre")
+    found = register(
+        moving.image,
+        fixed.image,
+        fixed_kind="qsm" if kind == "qsm" else "magnitude",
+        init="centre" if init == "centre" else "auto",
+    )
     aligned = resample_ct(moving.image, fixed.image, found.transform)
     parameters = {"kind": kind, "init": init, "interpolation": "linear", "outside_hu": -1024}
     record = found.alignment.model_copy(
@@ -255,7 +264,8 @@ def sample_step(
         raise InputError("nothing to sample", "", "give --ct, --qsm or both")
     table_writer(out)
     regions = read_labels(labels)
-    names = read_lookup(lookup or _lookup_beside(labels)) if lookup or _lookup_beside(labels) else None
+    table = lookup or _lookup_beside(labels)
+    names = read_lookup(table) if table else None
     moving = read_ct(ct) if ct is not None else None
     susceptibility = read_qsm(qsm, qsm_unit) if qsm is not None else None
     frame = sample_regions(
@@ -312,7 +322,10 @@ def correlate_step(
 
     started = time.perf_counter()
     frame = read_table(table)
-    keys = {name: _column(given, default) for name, given, default in (("by", by, DEFAULT_BY), ("subject", subject, DEFAULT_SUBJECT))}
+    keys = {
+        name: _column(given, default)
+        for name, given, default in (("by", by, DEFAULT_BY), ("subject", subject, DEFAULT_SUBJECT))
+    }
     record = correlate(
         frame, x=x, y=y, by=keys["by"], subject=keys["subject"], covariates=covariates, adjust=adjust, where=table.name
     )
@@ -337,9 +350,7 @@ def write_correlation(record: Correlation, frame: "pd.DataFrame", folder: Path, 
     from phantomcal.report.compose_correlation import correlation_report
     from phantomcal.report.page import render
 
-    correlation_frame(record).to_csv(
-        folder / "correlation.csv", index=False, float_format="%.10g", lineterminator="\n"
-    )
+    correlation_frame(record).to_csv(folder / "correlation.csv", index=False, float_format="%.10g", lineterminator="\n")
     write_record(record, folder / "correlation.json")
     (folder / "report.html").write_text(render(correlation_report(record, frame)), encoding="utf-8")
 

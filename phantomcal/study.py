@@ -87,7 +87,8 @@ def read_study(folder: str | Path) -> Study:
         raise InputError("no sub-* folders", root.name, "lay the study out as BIDS: sub-01/ct, sub-01/anat")
     warnings: list[str] = []
     people_table = _participants(root, warnings)
-    phantoms, people = [], []
+    phantoms: list[Session] = []
+    people: list[Session] = []
     for subject in subjects:
         row = people_table.get(subject.name)
         if row is None and people_table:
@@ -248,6 +249,8 @@ def _dates(subject: Path) -> dict[str, date]:
             dates[str(session)] = datetime.fromisoformat(str(when)).date()
         except ValueError as error:
             raise InputError(
-                f"acq_time {str(when)!r} of {session} is not a date", path.name, "write it as 2026-03-31 or 2026-03-31T10:00:00"
+                f"acq_time {str(when)!r} of {session} is not a date",
+                path.name,
+                "write it as 2026-03-31 or 2026-03-31T10:00:00",
             ) from error
     return dates

@@ -106,7 +106,9 @@ def show_alignment(record: Alignment, out: Path) -> None:
     console = _console()
     turn = ", ".join(f"{a:.2f}" for a in record.rotation_deg)
     shift = ", ".join(f"{t:.2f}" for t in record.translation_mm)
-    console.print(f"rotation {turn} degrees; translation {shift} mm; predicted error {record.predicted_error_mm:.2f} mm")
+    console.print(
+        f"rotation {turn} degrees; translation {shift} mm; predicted error {record.predicted_error_mm:.2f} mm"
+    )
     _warn(console, record.warnings)
     console.print(f"{record.verdict}: {escape('; '.join(record.reasons))}")
     console.print(escape(str(out / "report.html")))

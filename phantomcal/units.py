@@ -74,7 +74,9 @@ def concentration_factor(unit: str, molar_mass_g_per_mol: float | None = None, w
         raise InputError(f"{unit!r} is not a concentration unit", where, hint) from error
     if molar_mass_g_per_mol is None:
         raise InputError(
-            f"concentration in {unit!r} needs a molar mass", where, "name a known substance or give molar_mass_g_per_mol"
+            f"concentration in {unit!r} needs a molar mass",
+            where,
+            "name a known substance or give molar_mass_g_per_mol",
         )
     return grams_per_litre / molar_mass_g_per_mol * 1000.0
 

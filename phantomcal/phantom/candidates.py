@@ -15,6 +15,7 @@ from phantomcal.results import Modality
 
 Array = NDArray[np.float64]
 
+
 @dataclass(frozen=True)
 class Candidate:
     """One way the layout could lie in the volume."""
@@ -179,12 +180,12 @@ def refine(
             centre, contrast = centroid(picture, p, start, spacing, slabs.radius_mm)
             results.append((*centroid(picture, centre, start, spacing, slabs.radius_mm)[:1], contrast))
         centres = np.array([r[0] for r in results])
-        contrast = np.abs([r[1] for r in results])
-        seen = (contrast > 4.0 * blobs.noise) & (np.linalg.norm(centres - placed, axis=1) < reach * tolerance_mm)
+        strength = np.abs([r[1] for r in results])
+        seen = (strength > 4.0 * blobs.noise) & (np.linalg.norm(centres - placed, axis=1) < reach * tolerance_mm)
         if seen.sum() < 2:
             break
         # A strong vial shows its centre better, but no vial may pull the whole layout.
-        weight = np.where(seen, np.minimum(contrast / (8.0 * blobs.noise), 1.0), 0.0)
+        weight = np.where(seen, np.minimum(strength / (8.0 * blobs.noise), 1.0), 0.0)
         pose = fit_pose(layout[seen], centres[seen], weight[seen], pose.mirrored)
         placed = pose.place(layout)
     return pose, np.where(seen[:, None], centres, placed), seen
@@ -212,7 +213,9 @@ def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: b
     maps = [slab_blobs(slabs, int(c)) for c in slabs.centres_px]
     separation = slabs.radius_mm / slabs.spacing_mm
     tops = [peaks(m.visibility, separation, 3 * len(layout) + 10, 0.4) for m in maps]
-    potential = [float(np.sum(m.visibility[t[: len(layout), 0], t[: len(layout), 1]])) for m, t in zip(maps, tops, strict=True)]
+    potential = [
+        float(np.sum(m.visibility[t[: len(layout), 0], t[: len(layout), 1]])) for m, t in zip(maps, tops, strict=True)
+    ]
     found: list[Candidate] = []
     for slab in np.argsort(potential, kind="stable")[::-1][:5]:
         blobs, top, picture = maps[slab], tops[slab], slabs.picture(int(slab))
@@ -222,7 +225,14 @@ def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: b
             sitk.GrayscaleDilate(sitk.GetImageFromArray(blobs.visibility), [width // 2] * 2, sitk.sitkBox)
         )
         for _, start_pose in hypotheses(
-            layout, places, wide, slabs.start_mm[:2], slabs.spacing_mm, tolerance_mm=tolerance, mirrored=mirrored, keep=12
+            layout,
+            places,
+            wide,
+            slabs.start_mm[:2],
+            slabs.spacing_mm,
+            tolerance_mm=tolerance,
+            mirrored=mirrored,
+            keep=12,
         ):
             pose, centres, seen = refine(picture, blobs, start_pose, layout, slabs, tolerance)
             values = disc_means(picture, centres, slabs)

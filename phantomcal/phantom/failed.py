@@ -10,7 +10,9 @@ from phantomcal.phantom.fit import fit_line
 Array = NDArray[np.float64]
 
 
-def failed_vials(x: Array, y: Array, expected_slope: float, ratio: tuple[float, float], scatter: float) -> list[int] | None:
+def failed_vials(
+    x: Array, y: Array, expected_slope: float, ratio: tuple[float, float], scatter: float
+) -> list[int] | None:
     """Fewest vials to leave out so that the rest form a line that physics allows.
 
     Least squares alone cannot say which vials of a short series failed: two bad ones out of five bend the line to
@@ -45,7 +47,11 @@ def failed_vials(x: Array, y: Array, expected_slope: float, ratio: tuple[float, 
             fit = fit_line(x[chosen], y[chosen])
             if not ratio[0] <= fit.slope / expected_slope <= ratio[1]:
                 continue
-            if fit.residual_sd is not None and fit.residual_sd <= scatter and (best is None or fit.residual_sd < best[0]):
+            if (
+                fit.residual_sd is not None
+                and fit.residual_sd <= scatter
+                and (best is None or fit.residual_sd < best[0])
+            ):
                 best = fit.residual_sd, chosen
         if best is not None:
             return [k for k in range(n) if k not in best[1]]

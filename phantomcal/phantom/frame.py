@@ -117,7 +117,9 @@ def resample_to_frame(image: sitk.Image, frame: Frame, spacing_mm: float) -> tup
     size = np.array(image.GetSize())
     corners = np.array(
         [
-            image.TransformContinuousIndexToPhysicalPoint([float(c * (n - 1)) for c, n in zip(corner, size, strict=True)])
+            image.TransformContinuousIndexToPhysicalPoint(
+                [float(c * (n - 1)) for c, n in zip(corner, size, strict=True)]
+            )
             for corner in np.ndindex(2, 2, 2)
         ]
     )

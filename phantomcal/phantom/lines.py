@@ -67,17 +67,20 @@ def build_line(
     if expected is not None and scatter is not None and len(x) >= 4:
         failed = failed_vials(x, y, expected.value, slope_ratio, scatter)
         if failed is None:
-            notes.append("no half of the vials forms a line with the expected slope: the series contradicts its protocol")
+            notes.append(
+                "no half of the vials forms a line with the expected slope: the series contradicts its protocol"
+            )
         else:
             keep[failed] = False
     fit = fit_line(x[keep], y[keep], *(None if s is None else s[keep] for s in (sd_y, sd_x)))
-    for k in np.flatnonzero(~keep):
+    left_out = [int(k) for k in np.flatnonzero(~keep)]
+    for k in left_out:
         awaited = fit.slope * x[k] + fit.intercept
         flags[names[k]] = (
             f"failed or mislabelled: reads {number(y[k])} {unit} where the line of the other vials has "
             f"{number(awaited)} {unit}; left out"
         )
-    if keep.all():
+    if not left_out:
         outlier = studentised_outlier(x, y)
         if outlier is not None and outlier[1] < ALPHA:
             k = outlier[0]
@@ -86,13 +89,15 @@ def build_line(
                 f"suspect: off the line of the other vials by "
                 f"{number(y[k] - rest.slope * x[k] - rest.intercept)} {unit} (p {_p(outlier[1])}); kept in the line"
             )
-            notes.append(f"without {names[k]} the slope would be {number(rest.slope, 4)} instead of {number(fit.slope, 4)}")
+            notes.append(
+                f"without {names[k]} the slope would be {number(rest.slope, 4)} instead of {number(fit.slope, 4)}"
+            )
     line = _record(fit, x[keep], y[keep], material, modality, unit, abscissa_unit, expected, slope_ratio, notes)
-    if not keep.all():
+    if left_out:
         every = fit_line(x, y, sd_y, sd_x)
         line = line.model_copy(
             update={
-                "excluded": [names[k] for k in np.flatnonzero(~keep)],
+                "excluded": [names[k] for k in left_out],
                 "all_vials": LineSummary(
                     n_vials=len(x),
                     slope=every.slope,
@@ -104,7 +109,7 @@ def build_line(
                     residual_sd=every.residual_sd,
                 ),
                 "notes": [
-                    f"{', '.join(names[k] for k in np.flatnonzero(~keep))} left out; with all {len(x)} vials the slope "
+                    f"{', '.join(names[k] for k in left_out)} left out; with all {len(x)} vials the slope "
                     f"would be {number(every.slope, 4)} instead of {number(fit.slope, 4)}",
                     *line.notes,
                 ],
@@ -131,7 +136,9 @@ def _record(
 ) -> Line:
     bend = curvature(x, y)
     established = fit.p_value is not None and fit.p_value < ALPHA and len(x) >= 3
-    limits = [None if fit.residual_sd is None or fit.slope == 0 else k * fit.residual_sd / abs(fit.slope) for k in (3.3, 10)]
+    limits = [
+        None if fit.residual_sd is None or fit.slope == 0 else k * fit.residual_sd / abs(fit.slope) for k in (3.3, 10)
+    ]
     ratio = ratio_ci = None
     if expected is not None and expected.value:
         ratio = fit.slope / expected.value
@@ -211,7 +218,9 @@ def _notes(
     if fit.r2 is not None and fit.r2 < 0.90 and len(x) > 2:
         said.append(f"R² {fit.r2:.2f} is below 0.90 (QIBA)")
     if bend is not None and bend[0] < ALPHA and bend[1] > _BEND:
-        said.append(f"the points bend by up to {100 * bend[1]:.2g} % of the span: a straight line misreads its middle and ends")
+        said.append(
+            f"the points bend by up to {100 * bend[1]:.2g} % of the span: a straight line misreads its middle and ends"
+        )
     if ratio is not None and not accepted[0] <= ratio <= accepted[1]:
         said.append(f"slope is {number(ratio)} times the expected one, outside {accepted[0]:g} to {accepted[1]:g}")
     return said

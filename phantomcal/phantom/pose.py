@@ -20,7 +20,8 @@ class Pose:
         """Layout points (n, 2) in mm to frame plane points (n, 2)."""
         points = layout * np.array([1.0, -1.0 if self.mirrored else 1.0])
         c, s = np.cos(self.angle_rad), np.sin(self.angle_rad)
-        return points @ np.array([[c, s], [-s, c]]) + np.array(self.shift_mm)
+        placed: Array = points @ np.array([[c, s], [-s, c]]) + np.array(self.shift_mm)
+        return placed
 
 
 def fit_pose(layout: Array, points: Array, weights: Array, mirrored: bool) -> Pose:
@@ -112,7 +113,11 @@ def hypotheses(
         score = _score(points, angle, shift, visibility, start_mm, spacing_mm)
         found.append((score, shift, angle, mirror))
     everything = sorted(
-        ((float(sc[k]), float(an[k]), mi, float(sh[k, 0]), float(sh[k, 1])) for sc, sh, an, mi in found for k in _best(sc, 400)),
+        (
+            (float(sc[k]), float(an[k]), mi, float(sh[k, 0]), float(sh[k, 1]))
+            for sc, sh, an, mi in found
+            for k in _best(sc, 400)
+        ),
         key=lambda t: (-t[0], t[2], t[1]),
     )
     placed: list[Array] = []

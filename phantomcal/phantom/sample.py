@@ -76,12 +76,12 @@ def statistics(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> VoxelSta
     z, y, x = place.T
     design = np.stack([np.ones(n), x, y, z, x**2, y**2, z**2, x * y], axis=1)
     if n <= 3 * design.shape[1] or not sd > 0:
-        return VoxelStatistics(mean, sd, sd / np.sqrt(n), n, float(n))
+        return VoxelStatistics(mean, sd, float(sd / np.sqrt(n)), n, float(n))
     solution, *_ = np.linalg.lstsq(design, chosen, rcond=None)
     rest = chosen - design @ solution
     variance = float(rest @ rest) / (n - design.shape[1])
-    effective = float(n) * np.prod([_independent_share(rest, mask, axis, variance) for axis in range(3)])
-    effective = float(np.clip(effective, 1.0, n))
+    share = float(np.prod([_independent_share(rest, mask, axis, variance) for axis in range(3)]))
+    effective = float(np.clip(n * share, 1.0, n))
     return VoxelStatistics(mean, sd, float(np.sqrt(variance / effective)), n, effective)
 
 
@@ -101,7 +101,9 @@ def _independent_share(rest: Array, mask: NDArray[np.bool_], axis: int, variance
     return 1.0 / (1.0 + 2.0 * float(np.sum((1.0 - lags / length) * r ** (lags**2))))
 
 
-def measure(image: sitk.Image, located: Located, protocol: Protocol, modality: Modality, where: str = "the image") -> list[VialMeasurement]:
+def measure(
+    image: sitk.Image, located: Located, protocol: Protocol, modality: Modality, where: str = "the image"
+) -> list[VialMeasurement]:
     """Measure every vial of a protocol.
 
     Parameters
@@ -181,7 +183,10 @@ def _cylinder(
     offset = frame.axes @ (np.array(image.GetOrigin()) - frame.origin_mm)
     i, j, k = (np.arange(first[a], last[a] + 1) for a in range(3))
     x, y, z = (
-        offset[r] + to_frame[r, 0] * i[None, None, :] + to_frame[r, 1] * j[None, :, None] + to_frame[r, 2] * k[:, None, None]
+        offset[r]
+        + to_frame[r, 0] * i[None, None, :]
+        + to_frame[r, 1] * j[None, :, None]
+        + to_frame[r, 2] * k[:, None, None]
         for r in range(3)
     )
     mask = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2 <= radius_mm**2) & (z >= low) & (z <= high)

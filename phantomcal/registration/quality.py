@@ -47,9 +47,7 @@ def judge(evidence: Evidence) -> tuple[Verdict, list[str], list[str], float]:
     return "pass", [], [], float(rms)
 
 
-def target_error_mm(
-    a: sitk.Transform, b: sitk.Transform, points_mm: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def target_error_mm(a: sitk.Transform, b: sitk.Transform, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance in mm between where two transforms take points (n, 3), shape (n,)."""
     moved = [np.array([t.TransformPoint(p) for p in points_mm.tolist()]) for t in (a, b)]
     return np.asarray(np.linalg.norm(moved[0] - moved[1], axis=1))

@@ -78,7 +78,9 @@ def register(
        2003;22:120-128.
     """
     if starts < 1 or repeats < 2:
-        raise InputError("registration needs one start and two repeats or more", "the options", "raise starts or repeats")
+        raise InputError(
+            "registration needs one start and two repeats or more", "the options", "raise starts or repeats"
+        )
     if init == "auto":
         require_overlap(ct, fixed)
     moving_head, fixed_head = ct_head(ct), mr_head(fixed, fixed_kind)
@@ -93,9 +95,7 @@ def register(
 
     fine = _Stage(fixed_head, moving_head, _FINE_MM, _FINE_SAMPLES)
     random = np.random.default_rng(seed)
-    results = [
-        fine.settle(coarse.descend(_disturbed(best, random), seed + k), seed + k) for k in range(1, repeats + 1)
-    ]
+    results = [fine.settle(coarse.descend(_disturbed(best, random), seed + k), seed + k) for k in range(1, repeats + 1)]
     transform = _mean(results)
 
     points = points_mm(fixed_head.mask, 1000)
@@ -109,9 +109,7 @@ def register(
         turn_deg=float(np.degrees(_rotation(transform).magnitude())),
         fixed_kind=fixed_kind,
     )
-    spread = max(
-        float(target_error_mm(a, b, points).max()) for i, a in enumerate(results) for b in results[:i]
-    )
+    spread = max(float(target_error_mm(a, b, points).max()) for i, a in enumerate(results) for b in results[:i])
     verdict, reasons, warnings, predicted = judge(evidence)
     angles = (transform.GetAngleX(), transform.GetAngleY(), transform.GetAngleZ())
     x, y, z = transform.GetTranslation()
@@ -247,4 +245,5 @@ def _euler(
 
 def _moved(transform: sitk.Euler3DTransform, points: NDArray[np.float64]) -> NDArray[np.float64]:
     matrix, centre = np.array(transform.GetMatrix()).reshape(3, 3), np.array(transform.GetCenter())
-    return (points - centre) @ matrix.T + centre + np.array(transform.GetTranslation())
+    moved: NDArray[np.float64] = (points - centre) @ matrix.T + centre + np.array(transform.GetTranslation())
+    return moved

@@ -71,7 +71,11 @@ def best_starts(
     """
     score = CoarseScore(fixed, moving)
     up = np.array(moving.image.GetDirection()).reshape(3, 3)[:, 2]  # heads are cut off along the slices
-    poses = [(rotation, moving.centre_mm + slide * up) for rotation in _near_turns() for slide in (0.0, -20.0, 20.0, -40.0, 40.0)]
+    poses = [
+        (rotation, moving.centre_mm + slide * up)
+        for rotation in _near_turns()
+        for slide in (0.0, -20.0, 20.0, -40.0, 40.0)
+    ]
     poses += [(rotation, moving.centre_mm) for rotation in _all_turns()]
     if from_headers:
         poses.append((np.eye(3), fixed.centre_mm))
@@ -137,7 +141,8 @@ def _euler(pose: Pose, fixed_centre_mm: NDArray[np.float64]) -> sitk.Euler3DTran
 def _bins(values: NDArray[np.float64]) -> NDArray[np.intp]:
     low, high = np.percentile(values, [0.5, 99.5])
     scaled = (values - low) / max(high - low, 1e-12) * _N_BINS
-    return np.clip(scaled, 0, _N_BINS - 1).astype(np.intp)
+    binned: NDArray[np.intp] = np.clip(scaled, 0, _N_BINS - 1).astype(np.intp)
+    return binned
 
 
 def _entropy(p: NDArray[np.float64]) -> float:

@@ -76,8 +76,8 @@ def correlation_methods(correlation: Correlation) -> str:
     ]
     if clustered:
         text += (
-            f" In {count(len(clustered), 'region')} ({listed(clustered, most=6)}) several values come from the same person; such values are not "
-            "independent, and plain p values and intervals are then too optimistic."
+            f" In {count(len(clustered), 'region')} ({listed(clustered, most=6)}) several values come from the same "
+            "person; such values are not independent, and plain p values and intervals are then too optimistic."
         )
     return text
 

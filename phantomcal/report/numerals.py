@@ -170,7 +170,13 @@ def p_number(p: float | None, reason: str = "") -> str:
         return "< 0.001"
     if p > 0.99:
         return "> 0.99"
-    return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    if p >= 0.1:
+        return f"{p:.2f}"
+    text = f"{p:.3f}"
+    decimals = 4
+    while p < 0.05 <= float(text):
+        text, decimals = f"{p:.{decimals}f}", decimals + 1
+    return text
 
 
 def p_value(p: float | None, reason: str = "") -> str:

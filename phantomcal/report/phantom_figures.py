@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _MOST_COLOURS = 5
+# Letters on a dark plate stay text in the SVG; letters with a rim would be turned into outlines ten times the size.
+_PLATE = {"boxstyle": "round,pad=0.12,rounding_size=0.25", "fc": (0, 0, 0, 0.62), "ec": "none"}
 _FLAGGED = "#FF9E4A"
 # On grey the palette needs light tones; they differ in lightness too, so grey prints tell them apart from black.
 _ON_GREY = {
@@ -191,6 +193,7 @@ def _names(canvas: Canvas, axes: Any, vials: "pd.DataFrame", colours: list[str])
             weight="bold",
             color=colour,
             transform=axes.transAxes,
+            bbox=_PLATE,
         )
         for label, colour, bad in zip(vials["label"], colours, flagged, strict=True)
     ]
@@ -205,7 +208,6 @@ def _names(canvas: Canvas, axes: Any, vials: "pd.DataFrame", colours: list[str])
     )
     for text, place, anchor, reach in zip(texts, places, anchors, radii, strict=True):
         text.set_position(axes.transAxes.inverted().transform(place))
-        text.set_path_effects([withStroke(linewidth=2.2, foreground=(0, 0, 0, 0.8))])
         distance = float(np.hypot(*(place - anchor)))
         if distance > reach + 34:  # a label far from its vial needs a leader
             start = anchor + (place - anchor) * reach / distance
@@ -230,16 +232,16 @@ def _bar(axes: Any, extent: tuple[float, float, float, float]) -> None:
     fraction = length / wide
     tall = 0.012
     axes.add_patch(Rectangle((0.035, 0.035), fraction, tall, transform=axes.transAxes, fc="white", ec="black", lw=0.5))
-    text = axes.text(
+    axes.text(
         0.035 + fraction / 2,
-        0.035 + tall + 0.012,
+        0.035 + tall + 0.014,
         f"{length} mm",
         transform=axes.transAxes,
         color="white",
         ha="center",
         size=8,
+        bbox=_PLATE,
     )
-    text.set_path_effects([withStroke(linewidth=2.0, foreground=(0, 0, 0, 0.8))])
 
 
 def _legend(canvas: Canvas, vials: "pd.DataFrame", colours: list[str]) -> None:

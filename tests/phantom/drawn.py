@@ -30,7 +30,9 @@ def drawn_phantom(
     a = np.radians(angle_deg)
     centres = layout @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) + AXIS_CENTRE_MM[:2]
     half = (np.array(size) - 1) / 2 * spacing
-    z, y, x = np.meshgrid(*(np.arange(n) * s - h for n, s, h in zip(size[::-1], spacing[::-1], half[::-1], strict=True)), indexing="ij")
+    z, y, x = np.meshgrid(
+        *(np.arange(n) * s - h for n, s, h in zip(size[::-1], spacing[::-1], half[::-1], strict=True)), indexing="ij"
+    )
     t = np.radians(tilt_deg)
     x, z = np.cos(t) * x - np.sin(t) * z, np.sin(t) * x + np.cos(t) * z
     volume = np.full(x.shape, outside, dtype=np.float32)

@@ -23,7 +23,9 @@ def world_centres(image: sitk.Image, protocol: Protocol, **options: object) -> n
 
 
 # Without shrinking: an example takes seconds, and one failing pose is as good as another.
-@settings(max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
 @given(angle=st.floats(-180, 180), mirrored=st.booleans())
 def test_any_roll_and_mirror_image_names_every_vial_right(angle: float, mirrored: bool) -> None:
     image, truth = drawn_phantom(
@@ -106,7 +108,9 @@ def symmetric(values: list[float]) -> Protocol:
 
 def test_symmetric_layout_is_settled_by_values() -> None:
     protocol = symmetric([1, 3, 6, 10])
-    image, truth = drawn_phantom(protocol, expected_values(protocol, "qsm"), angle_deg=90, noise=0.02, size=(100, 100, 40))
+    image, truth = drawn_phantom(
+        protocol, expected_values(protocol, "qsm"), angle_deg=90, noise=0.02, size=(100, 100, 40)
+    )
     assert np.max(np.linalg.norm(world_centres(image, protocol)[:, :2] - truth[:, :2], axis=1)) < 0.75
 
 

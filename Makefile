@@ -1,0 +1,55 @@
+# `make demo` and `make test` set everything up themselves: Python 3.11 or newer and pip are all they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OUT ?= phantomcal-demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench schemas example clean
+
+help:
+	@echo "make demo     simulate a study, run it, open $(OUT)/results/report.html"
+	@echo "make test     the whole test suite"
+	@echo "make lint     ruff, mypy, import-linter"
+	@echo "make bench    speed and accuracy tables"
+	@echo "make schemas  write data_schemas/ anew from the records"
+	@echo "make example  write reports/example/ anew"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "phantomcal needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	$(BIN)/phantomcal demo $(OUT)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/phantom.py
+	$(BIN)/python benchmarks/registration.py
+
+schemas: $(VENV)/.installed-dev
+	$(BIN)/python -m phantomcal.schemas data_schemas
+
+example: $(VENV)/.installed
+	$(BIN)/phantomcal demo $(OUT)
+	mkdir -p reports/example
+	cp $(OUT)/results/report.html reports/example/report.html
+
+clean:
+	rm -rf $(VENV) $(OUT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
