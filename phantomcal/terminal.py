@@ -22,17 +22,19 @@ class Progress:
     """Progress bar on stderr; called with what is being done and how far along it is."""
 
     def __init__(self) -> None:
+        console = Console(stderr=True)
         self._bar = RichProgress(
             TextColumn("{task.description:<38}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=console,
+            # A log file or a script gets no bar, only what follows it.
+            disable=not console.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> "Progress":
-        self._bar.start()
         return self
 
     def __exit__(
@@ -42,13 +44,17 @@ class Progress:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Say that `done` of `total` parts of the step `what` are finished."""
+        self._bar.start()
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total)
         self._bar.update(self._tasks[what], completed=done, total=total)
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 132  # a pipe has no width; tables must not be cut there
+    return console
 
 
 def _number(value: float | None, digits: int = 4) -> str:
@@ -75,7 +81,7 @@ def _warn(console: Console, warnings: list[str]) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for k, column in enumerate(columns):
-        table.add_column(column, justify="left" if k == 0 else "right", no_wrap=k == 0)
+        table.add_column(column, justify="left" if k == 0 else "right", no_wrap=k == 0, overflow="fold")
     return table
 
 

@@ -24,6 +24,7 @@ from phantomcal.report.style import (
     house_style,
     modality_name,
     new_canvas,
+    settle,
 )
 from phantomcal.results import Calibration, Line, VialMeasurement
 
@@ -85,10 +86,13 @@ def calibration_lines(calibration: Calibration) -> Canvas:
                 _draw_residuals(lower, line, points)
                 named.append((upper, points))
         canvas.legend(
-            handles=_legend(calibration.lines), loc="outside lower center", ncols=5, handlelength=2.2, columnspacing=1.6
+            handles=_legend(calibration.lines),
+            loc="outside lower center",
+            ncols=5 if columns > 1 else 3,
+            handlelength=2.2,
+            columnspacing=1.6,
         )
-        canvas.draw_without_rendering()
-        canvas.set_layout_engine("none")  # labels are placed in the final layout
+        settle(canvas)  # labels are placed in the final layout
         for axes, points in named:
             _name_excluded(canvas, axes, points)
     return canvas

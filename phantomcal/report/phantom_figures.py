@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from phantomcal.report.labels import place_labels
-from phantomcal.report.style import PALETTE, group_colours, house_style, new_canvas
+from phantomcal.report.style import PALETTE, group_colours, house_style, new_canvas, settle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,8 +91,7 @@ def vial_overlay(
         _bar(axes, extent)
         colours = _outlines(axes, vials)
         _legend(canvas, vials, colours)
-        canvas.draw_without_rendering()
-        canvas.set_layout_engine("none")
+        settle(canvas)
         _names(canvas, axes, vials, colours)
     return canvas
 

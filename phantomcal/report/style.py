@@ -100,6 +100,20 @@ def new_canvas(width_in: float, height_in: float, pad_in: float = 0.04, space: f
     return canvas
 
 
+def settle(canvas: Canvas) -> None:
+    """Lay the figure out once and keep it so, on a grid coarse enough to be the same in every run.
+
+    The layout solver's sums depend on the order of its variables, which is that of their addresses: the last digits of
+    every position differ between runs unless they are rounded away.
+    """
+    if canvas.get_layout_engine() is None:
+        return
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")
+    for axes in canvas.axes:
+        axes.set_position([round(value, 4) for value in axes.get_position(original=True).bounds])
+
+
 def as_svg(canvas: Canvas) -> bytes:
     """A figure as SVG: no date, no random names, text set in the page's fonts, photographs inside as WebP.
 
@@ -115,6 +129,7 @@ def as_svg(canvas: Canvas) -> bytes:
     """
     buffer = io.StringIO()
     with house_style():
+        settle(canvas)
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]  # neither prolog nor document type, which names an outside address
@@ -128,6 +143,7 @@ def as_png(canvas: Canvas, dpi: int = 150) -> bytes:
     """A figure as PNG without a date, for where SVG is not understood."""
     buffer = io.BytesIO()
     with house_style():
+        settle(canvas)
         canvas.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 

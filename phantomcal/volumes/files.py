@@ -116,20 +116,18 @@ def _require_scalar_3d(size: tuple[int, ...], components: int, name: str) -> Non
         raise InputError(f"a {len(size)}-D image ({shape})", name, "extract the one 3-D volume to use")
 
 
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}
+
+
 def _check_nifti(path: Path, compressed: bool) -> list[str]:
     """Refuse a NIfTI file that is cut short or whose two statements of its axes disagree."""
     name = path.name
     try:
         with gzip.open(path) if compressed else path.open("rb") as stream:
-            header = stream.read(540)
-            length = len(header)
-            if compressed:
-                while block := stream.read(1 << 20):
-                    length += len(block)
-            else:
-                length = path.stat().st_size
+            content = stream.read()
     except (EOFError, OSError, zlib.error) as error:
         raise _unreadable(name) from error
+    header = content[:540]
     layout = _nifti_layout(header)
     if layout is None:
         raise _unreadable(name)
@@ -138,8 +136,17 @@ def _check_nifti(path: Path, compressed: bool) -> list[str]:
     (bits,) = struct.unpack_from(order + "h", header, 14 if second else 72)
     offset = int(struct.unpack_from(order + ("q" if second else "f"), header, 168 if second else 108)[0])
     n_values = int(np.prod([max(n, 1) for n in dim[1 : 1 + min(max(dim[0], 0), 7)]], dtype=np.int64))
-    if length < offset + n_values * bits // 8:
+    if len(content) < offset + n_values * bits // 8:
         raise _unreadable(name)
+    (kind,) = struct.unpack_from(order + "h", header, 12 if second else 70)
+    if kind in _NIFTI_FLOATS:
+        # Checked on the file: ITK's NIfTI reader turns NaN into 0 without a word.
+        values = np.frombuffer(content, np.dtype(order + _NIFTI_FLOATS[kind]), n_values, offset)
+        n_bad = n_values - int(np.isfinite(values).sum())
+        if n_bad:
+            raise InputError(
+                f"{n_bad} of {n_values} voxels are NaN or infinite", name, "set voxels without a value to 0 and save again"
+            )
 
     pixdim = np.array(struct.unpack_from(order + ("8d" if second else "8f"), header, 104 if second else 76)[1:4])
     if not np.isfinite(pixdim).all() or (np.abs(pixdim) < 1e-6).any():

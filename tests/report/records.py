@@ -35,7 +35,9 @@ def provenance(command: str = "calibrate", duration: float = 1.0) -> Provenance:
     )
 
 
-def vial(name: str, x: float, y: float, material: str = "gadolinium", modality: str = "qsm", **more: Any) -> VialMeasurement:
+def vial(
+    name: str, x: float, y: float, material: str = "gadolinium", modality: str = "qsm", **more: Any
+) -> VialMeasurement:
     fields: dict[str, Any] = {
         "vial_id": name,
         "material": material,
@@ -81,7 +83,9 @@ def line(vials: Sequence[VialMeasurement], expected: float | None = None, **more
         "expected_slope_se": None if expected is None else abs(expected) * 0.1,
         "expected_slope_source": "" if expected is None else "Curie law at 20 C",
         "slope_ratio": ratio,
-        "slope_ratio_ci95": None if ratio is None or interval is None else tuple(sorted(b / expected for b in interval)),
+        "slope_ratio_ci95": None
+        if ratio is None or interval is None
+        else tuple(sorted(b / expected for b in interval)),
         "established": fit["p_value"] is not None and fit["p_value"] < 0.05,
         "excluded": excluded,
         "all_vials": LineSummary(**_fitted(vials)[0]) if excluded else None,
@@ -232,7 +236,9 @@ def correlation(table: pd.DataFrame, **more: Any) -> Correlation:
 
 
 def empty_region(roi: str) -> RegionCorrelation:
-    numbers = [name for name in RegionCorrelation.model_fields if name not in ("roi", "n", "n_subjects", "behaviour", "note")]
+    numbers = [
+        name for name in RegionCorrelation.model_fields if name not in ("roi", "n", "n_subjects", "behaviour", "note")
+    ]
     return RegionCorrelation(
         roi=roi, n=2, n_subjects=2, behaviour="undetermined", note="too few rows", **dict.fromkeys(numbers)
     )

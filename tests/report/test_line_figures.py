@@ -54,13 +54,21 @@ def test_modalities_stand_side_by_side_and_every_line_has_a_panel_with_its_numbe
     assert first.y0 == pytest.approx(second.y0)
     assert first.x1 < second.x0
     told = words(canvas)
-    for name in ("gadolinium · CT", "calcium · QSM", "CT number (HU)", "Susceptibility (ppm)", "Concentration (mmol/L)"):
+    for name in (
+        "gadolinium · CT",
+        "calcium · QSM",
+        "CT number (HU)",
+        "Susceptibility (ppm)",
+        "Concentration (mmol/L)",
+    ):
         assert name in told
     assert sum(text.startswith("n = 6 · R²") for text in told) == 4
 
 
 def test_nothing_written_covers_anything_else(rng):
-    cal = calibration([(series(rng, "calcium", "qsm", -2.5e-4, levels=range(0, 5000, 600), failed=(0, 1)), -2.68e-4)] * 1)
+    cal = calibration(
+        [(series(rng, "calcium", "qsm", -2.5e-4, levels=range(0, 5000, 600), failed=(0, 1)), -2.68e-4)] * 1
+    )
     for record in (four(rng), cal):
         canvas = calibration_lines(record)
         assert overlapping(canvas) == []
@@ -85,7 +93,9 @@ def test_vials_left_out_are_hollow_named_and_do_not_flatten_the_residuals(rng):
     vials = series(rng, failed=(1, 4))
     canvas = calibration_lines(calibration([(vials, 0.33)]))
     (upper,), (lower,) = panels(canvas)
-    hollow = [drawn for drawn in upper.get_lines() if drawn.get_marker() == "o" and same_color(drawn.get_mec(), VERMILION)]
+    hollow = [
+        drawn for drawn in upper.get_lines() if drawn.get_marker() == "o" and same_color(drawn.get_mec(), VERMILION)
+    ]
     assert [drawn.get_markerfacecolor() for drawn in hollow] == ["white"]
     assert {v.vial_id for v in vials if not v.used} <= set(words(canvas))
     failed_by = 0.5 * 0.33 * 10
@@ -116,7 +126,10 @@ def test_a_line_without_its_vials_and_nominal_values_can_be_drawn(rng):
 
 
 def test_a_table_s_vials_may_lack_modality_error_and_count(rng):
-    vials = [vial(f"v{i}", x, 2 * x, sem=None, sd=None, n_voxels=None, n_effective=None) for i, x in enumerate((1.0, 2.0, 4.0))]
+    vials = [
+        vial(f"v{i}", x, 2 * x, sem=None, sd=None, n_voxels=None, n_effective=None)
+        for i, x in enumerate((1.0, 2.0, 4.0))
+    ]
     vials = [v.model_copy(update={"modality": "", "value": v.value + rng.normal(0, 0.1)}) for v in vials]
     canvas = calibration_lines(calibration([(vials, None)], locations=[]))
     assert "gadolinium" in words(canvas)

@@ -58,7 +58,9 @@ def full_report(**changes):
         note="a note",
     )
     sections = [
-        Section("Lines & bands", "What it shows.", [Figure(SVG, "a line", "its caption", 300), table], ["Ca10 failed."]),
+        Section(
+            "Lines & bands", "What it shows.", [Figure(SVG, "a line", "its caption", 300), table], ["Ca10 failed."]
+        ),
         Section("Lines & bands", "", [Text("one\n\ntwo"), Callout("mind this", "fail", "Careful")]),
     ]
     fields = {
@@ -228,9 +230,13 @@ def test_a_doi_becomes_a_link_and_ends_where_it_ends():
 
 
 def test_parts_that_are_absent_leave_no_empty_headings():
-    bare = full_report(warnings=(), sections=[Section("Only", "x")], methods="", references=(), provenance=None, key_numbers=())
+    bare = full_report(
+        warnings=(), sections=[Section("Only", "x")], methods="", references=(), provenance=None, key_numbers=()
+    )
     page = Page(render(bare))
-    headings = [attrs for _, attrs in page.tags if attrs.get("id") in ("warnings", "methods", "references", "provenance")]
+    headings = [
+        attrs for _, attrs in page.tags if attrs.get("id") in ("warnings", "methods", "references", "provenance")
+    ]
     assert not headings
     assert "Provenance" not in page.text
 

@@ -6,8 +6,22 @@ from tests.report.drawn import outside, overlapping, words
 
 TABLE = pd.DataFrame(
     [
-        {"quantity": "Gd slope, CT", "estimate": 5.5, "truth": 5.0, "unit": "HU/(mmol/L)", "ci95_low": 5.2, "ci95_high": 5.8, "tolerance_percent": 20.0},
-        {"quantity": "Ca slope, QSM", "estimate": -2.0e-4, "truth": -2.5e-4, "unit": "ppm/(mmol/L)", "tolerance_percent": 10.0},
+        {
+            "quantity": "Gd slope, CT",
+            "estimate": 5.5,
+            "truth": 5.0,
+            "unit": "HU/(mmol/L)",
+            "ci95_low": 5.2,
+            "ci95_high": 5.8,
+            "tolerance_percent": 20.0,
+        },
+        {
+            "quantity": "Ca slope, QSM",
+            "estimate": -2.0e-4,
+            "truth": -2.5e-4,
+            "unit": "ppm/(mmol/L)",
+            "tolerance_percent": 10.0,
+        },
         {"quantity": "registration error", "estimate": 0.4, "truth": 0.0, "unit": "mm"},
         {"quantity": "not estimated", "estimate": None, "truth": 0.4, "unit": ""},
     ]
