@@ -1,5 +1,6 @@
 """The command line: parse, call, print. No science."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -278,6 +279,9 @@ def main() -> None:
 
 
 def _run() -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode must not end in a traceback
     try:
         code: Any = app(standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -299,7 +303,8 @@ def _run() -> int:
             raise
         detail = " ".join(str(error).split())[:200]
         return _refuse(
-            f"internal fault ({type(error).__name__}: {detail}): please report it; PHANTOMCAL_DEBUG=1 shows where it arose"
+            f"internal fault ({type(error).__name__}: {detail}): please report it; "
+            "PHANTOMCAL_DEBUG=1 shows where it arose"
         )
 
 

@@ -12,8 +12,8 @@ VACUUM_PERMEABILITY = 1.25663706212e-6
 
 TUBE_VOLTAGES_KVP = (80.0, 100.0, 120.0, 140.0)
 CT_SOURCE = (
-    "computed: tungsten spectrum (12 degree anode, 3.5 mm Al + 0.9 mm Ti), energy-integrating detector, behind 20 cm of "
-    "water; expect 10-15 % on a real scanner"
+    "computed: tungsten spectrum (12 degree anode, 3.5 mm Al + 0.9 mm Ti), energy-integrating detector, behind 20 cm "
+    "of water; expect 10-15 % on a real scanner"
 )
 
 

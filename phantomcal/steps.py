@@ -162,7 +162,7 @@ def fit_step(
         missing_default = [c for c in ("material", "modality") if c not in frame.columns]
     else:
         columns = [] if by.strip().lower() in ("", "none") else [c.strip() for c in by.split(",")]
-    options = {x: "--x", y: "--y"} | {c: "--by" for c in columns}
+    options = {x: "--x", y: "--y"} | dict.fromkeys(columns, "--by")
     options |= {c: o for c, o in ((sd, "--sd"), (x_sd, "--x-sd")) if c}
     require_columns(frame, list(options), table.name, options)
     parameters = {"x": x, "y": y, "by": columns, "sd": sd, "x_sd": x_sd}

@@ -105,7 +105,7 @@ def read_study(folder: str | Path) -> Study:
 
 
 def nearest_phantom(person: Session, phantoms: list[Session]) -> Session | None:
-    """The phantom session nearest in time to a person's; without dates the one of the same session name, else the first."""
+    """The phantom session nearest in time to a person's; without dates the one of the same name, else the first."""
     if not phantoms:
         return None
     own = person.acquired

@@ -121,6 +121,11 @@ def calibrate(
         new_lines, flagged = series_lines(referred, protocol, modality)
         vials += flagged
         lines += new_lines
+        if modality == "qsm" and "ReconstructionAlgorithm" not in volume.reconstruction:
+            warnings.append(
+                "the reconstruction algorithm of the QSM map is not known: its slope holds for that algorithm only "
+                "(add ReconstructionAlgorithm and ReferenceRegion to the JSON sidecar)"
+            )
         warnings += ([note] if note else []) + [f"{v.vial_id} ({modality}): {v.flag}" for v in flagged if v.flag]
     warnings += [f"{line.material} ({line.modality}): {note}" for line in lines for note in line.notes]
     record = Calibration(
@@ -133,8 +138,10 @@ def calibrate(
         locations=[place.record for place in located.values()],
         references=_references(protocol, volumes),
         warnings=warnings,
-        sources=[protocol.source]
-        + sorted({line.expected_slope_source for line in lines if line.expected_slope_source}),
+        sources=[
+            protocol.source,
+            *sorted({line.expected_slope_source for line in lines if line.expected_slope_source}),
+        ],
         provenance=provenance,
     )
     return Calibrated(record, located, radii)
@@ -207,7 +214,12 @@ def _status(lines: list[Line], vials: list[VialMeasurement]) -> Any:
 
 
 def _references(protocol: Protocol, volumes: Sequence[Volume]) -> dict[str, Any]:
-    references: dict[str, Any] = {"susceptibility_reference": protocol.reference}
+    subtracted = "none subtracted here" if protocol.reference == "none" else protocol.reference
+    references: dict[str, Any] = {"susceptibility_reference": subtracted}
     for volume in volumes:
-        references[volume.modality] = {"unit": "HU" if volume.modality == "ct" else "ppm", "file": volume.source.name}
+        references[volume.modality] = {
+            "unit": "HU" if volume.modality == "ct" else "ppm",
+            "file": volume.source.name,
+            **volume.reconstruction,
+        }
     return references

@@ -129,7 +129,8 @@ def locate(
     margin, runner_up = _margin(found)
     if margin < MIN_MARGIN:
         raise InputError(
-            f"two orientations of {protocol.name!r} explain the vials equally well ({_words(found[0])}, and {runner_up})",
+            f"two orientations of {protocol.name!r} explain the vials equally well "
+            f"({_words(found[0])}, and {runner_up})",
             where,
             "say which with --rotation or --mirror, or add a marker vial to the phantom",
         )
@@ -145,7 +146,8 @@ def _not_found(protocol: Protocol, best: Candidate | None) -> str:
     if best is None:
         return f"no vial-like discs of {protocol.geometry.vial_radius_mm:g} mm radius for the layout {protocol.name!r}"
     seen = int(best.seen.sum())
-    text = f"the layout {protocol.name!r} is not there: the best orientation puts {seen} of {len(best.seen)} vials on discs"
+    text = f"the layout {protocol.name!r} is not there: "
+    text += f"the best orientation puts {seen} of {len(best.seen)} vials on discs"
     if best.match >= MIN_MATCH:
         text += " but their values contradict the protocol"
     return text

@@ -1,4 +1,4 @@
-"""Poses of a vial layout in a plane: hypotheses from pairs of blobs, scored on the blob map, values settling symmetry."""
+"""Poses of a vial layout in a plane: proposed by pairs of blobs, scored on the blob map, symmetry settled by values."""
 
 from dataclasses import dataclass
 

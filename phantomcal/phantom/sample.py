@@ -53,9 +53,9 @@ def statistics(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> VoxelSta
     """Mean, SD and standard error of the voxels under a mask, with the effective number of independent ones.
 
     Neighbouring voxels share noise. What varies smoothly over the vial (settling, streaks, cupping) is first taken out
-    by a quadratic surface, since it belongs to the vial and not to the noise. The rest is taken as white noise seen through
-    a Gaussian point spread: with the lag-one correlation r along an axis, lag k has r^(k^2), and a voxel counts for one
-    over the sum of these.
+    by a quadratic surface, since it belongs to the vial and not to the noise. The rest is taken as white noise seen
+    through a Gaussian point spread: with the lag-one correlation r along an axis, lag k has r^(k^2), and a voxel counts
+    for one over the sum of these.
 
     Parameters
     ----------

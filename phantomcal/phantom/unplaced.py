@@ -56,7 +56,9 @@ def placed_by_value(
             protocol.name,
             "add x_mm and y_mm to each vial",
         )
-    along = axis if axis is not None else dominant_axis(image, *((-1000.0, 1000.0) if modality == "ct" else (-1.5, 1.5)))
+    along = (
+        axis if axis is not None else dominant_axis(image, *((-1000.0, 1000.0) if modality == "ct" else (-1.5, 1.5)))
+    )
     slabs = prepare(image, image_frame(image, along), protocol, modality)
     maps = [slab_blobs(slabs, int(centre)) for centre in slabs.centres_px]
     places, contrast = max(
@@ -67,7 +69,8 @@ def placed_by_value(
     if len(places) < n or np.any(np.sign(contrast[:n]) != sign):
         seen = int(np.sum(np.sign(contrast) == sign))
         raise InputError(
-            f"{seen} discs of {protocol.geometry.vial_radius_mm:g} mm radius stand out where {protocol.name!r} has {n} vials",
+            f"{seen} discs of {protocol.geometry.vial_radius_mm:g} mm radius stand out "
+            f"where {protocol.name!r} has {n} vials",
             where,
             "check the protocol and the scan, or add x_mm and y_mm to a copy of the protocol",
         )

@@ -1,5 +1,6 @@
 """Rigid alignment of a CT to the MR space of a QSM map by mutual information, coarse to fine."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from phantomcal.errors import InputError
 from phantomcal.registration.heads import AIR_HU, FixedKind, Head, ct_head, mr_head, points_mm, region_around, shrink
-from phantomcal.registration.quality import Evidence, judge, overlap_fraction, require_overlap, target_error_mm
+from phantomcal.registration.quality import Evidence, inside_image, judge, moved_mm, require_overlap, target_error_mm
 from phantomcal.registration.starts import best_starts
 from phantomcal.results import Alignment
 
@@ -18,6 +19,7 @@ Init = Literal["auto", "centre"]
 
 _N_BINS = 32
 _RIVAL = 0.6  # share of the best coarse pose's score that makes another pose worth refining
+_OTHER_POSE_MM = 10.0
 _COARSE_MM, _FINE_MM = 3.0, 2.0
 _COARSE_SAMPLES, _FINE_SAMPLES = 20_000, 12_000
 
@@ -42,8 +44,8 @@ def register(
 ) -> Registration:
     """Align a CT rigidly to MR.
 
-    Many poses are scored on a coarse grid; the best are refined by Mattes mutual information [1]_ at 3 mm. The winner is
-    refined to the end several times, from disturbed poses and other samples: the result is their mean, and their
+    Many poses are scored on a coarse grid; the best are refined by Mattes mutual information [1]_ at 3 mm. The winner
+    is refined to the end several times, from disturbed poses and other samples: the result is their mean, and their
     scatter says how far to trust it. One thread, seeded samples: equal input gives equal bytes.
 
     Parameters
@@ -84,49 +86,49 @@ def register(
     if init == "auto":
         require_overlap(ct, fixed)
     moving_head, fixed_head = ct_head(ct), mr_head(fixed, fixed_kind)
+    points = points_mm(fixed_head.mask, 1000)
 
     coarse = _Stage(fixed_head, moving_head, _COARSE_MM, _COARSE_SAMPLES)
     found = best_starts(fixed_head, moving_head, keep=starts, from_headers=init == "auto")
-    rivals = [start for start, score in found if score - 1 > _RIVAL * (found[0][1] - 1)]
-    best = coarse.descend(rivals[0], seed)
-    if len(rivals) > 1:
-        refined = [best, *(coarse.descend(rival, seed) for rival in rivals[1:])]
-        best = max(refined, key=lambda pose: coarse.mutual_information(pose, seed))
+    rivals = [start for start, score in found if score - 1 >= _RIVAL * (found[0][1] - 1)]
+    refined = [coarse.descend(rival, seed) for rival in rivals]
+    nats = np.array([coarse.mutual_information(pose, seed) for pose in refined])
+    best = refined[int(nats.argmax())]
+    elsewhere = np.array([float(target_error_mm(best, pose, points).max()) > _OTHER_POSE_MM for pose in refined])
+    runner_up = float(nats[elsewhere].max() / nats.max()) if elsewhere.any() and nats.max() > 0 else 0.0
+    best = _recentred(best, ct, points)
 
     fine = _Stage(fixed_head, moving_head, _FINE_MM, _FINE_SAMPLES)
     random = np.random.default_rng(seed)
     results = [fine.settle(coarse.descend(_disturbed(best, random), seed + k), seed + k) for k in range(1, repeats + 1)]
     transform = _mean(results)
 
-    points = points_mm(fixed_head.mask, 1000)
-    start = _header_pose(fixed_head, moving_head, init)
+    moved = moved_mm(transform, points)
     evidence = Evidence(
+        displacements_mm=np.array([moved_mm(result, points) - moved for result in results]),
         mutual_information=fine.mutual_information(transform, seed),
-        mutual_information_start=fine.mutual_information(start, seed),
-        overlap_fraction=overlap_fraction(ct, fixed_head, transform),
-        displacements_mm=np.array([_moved(r, points) - _moved(transform, points) for r in results]),
-        runner_up=(found[1][1] - 1) / (found[0][1] - 1) if len(found) > 1 else 0.0,
+        mutual_information_start=fine.mutual_information(_start_pose(fixed_head, moving_head, init), seed),
+        overlap_fraction=float(inside_image(ct, moved).mean()),
         turn_deg=float(np.degrees(_rotation(transform).magnitude())),
-        fixed_kind=fixed_kind,
+        runner_up=runner_up,
     )
-    spread = max(float(target_error_mm(a, b, points).max()) for i, a in enumerate(results) for b in results[:i])
-    verdict, reasons, warnings, predicted = judge(evidence)
-    angles = (transform.GetAngleX(), transform.GetAngleY(), transform.GetAngleZ())
-    x, y, z = transform.GetTranslation()
+    judgement = judge(evidence)
+    spread = max(float(target_error_mm(a, b, points).max()) for k, a in enumerate(results) for b in results[:k])
+    angles = np.degrees([transform.GetAngleX(), transform.GetAngleY(), transform.GetAngleZ()])
     alignment = Alignment(
-        verdict=verdict,
-        reasons=reasons,
-        rotation_deg=tuple(float(np.degrees(a)) for a in angles),
-        translation_mm=(x, y, z),
-        centre_mm=tuple(transform.GetCenter()),
+        verdict=judgement.verdict,
+        reasons=judgement.reasons,
+        rotation_deg=_triple(angles),
+        translation_mm=_triple(transform.GetTranslation()),
+        centre_mm=_triple(transform.GetCenter()),
         mutual_information=evidence.mutual_information,
         mutual_information_start=evidence.mutual_information_start,
         overlap_fraction=evidence.overlap_fraction,
         start_spread_mm=spread,
-        predicted_error_mm=predicted,
+        predicted_error_mm=judgement.predicted_error_mm,
         n_repeats=repeats,
         fixed_kind=fixed_kind,
-        warnings=warnings,
+        warnings=judgement.warnings,
     )
     return Registration(transform, alignment)
 
@@ -190,7 +192,7 @@ class _Stage:
     def descend(self, start: sitk.Euler3DTransform, seed: int) -> sitk.Euler3DTransform:
         """Follow the gradient: quick, but it may stop a little short."""
         method = self._method(seed)
-        method.SetOptimizerAsRegularStepGradientDescent(1.5, 0.02, 60, relaxationFactor=0.7)
+        method.SetOptimizerAsRegularStepGradientDescent(1.5, 0.01, 100, relaxationFactor=0.9)
         return self._run(method, start)
 
     def settle(self, start: sitk.Euler3DTransform, seed: int) -> sitk.Euler3DTransform:
@@ -218,13 +220,22 @@ def _disturbed(transform: sitk.Euler3DTransform, random: np.random.Generator) ->
     )
 
 
+def _recentred(transform: sitk.Euler3DTransform, ct: sitk.Image, points: NDArray[np.float64]) -> sitk.Euler3DTransform:
+    """The same transform, turning about the middle of what both images show: else turns and shifts hide each other."""
+    shared = points[inside_image(ct, moved_mm(transform, points))]
+    if not len(shared):
+        return transform
+    centre = shared.mean(axis=0)
+    return _euler(_rotation(transform), moved_mm(transform, centre[None])[0] - centre, centre)
+
+
 def _mean(transforms: list[sitk.Euler3DTransform]) -> sitk.Euler3DTransform:
     rotation = Rotation.concatenate([_rotation(t) for t in transforms]).mean()
     translation = np.mean([t.GetTranslation() for t in transforms], axis=0)
     return _euler(rotation, translation, np.array(transforms[0].GetCenter()))
 
 
-def _header_pose(fixed: Head, moving: Head, init: Init) -> sitk.Euler3DTransform:
+def _start_pose(fixed: Head, moving: Head, init: Init) -> sitk.Euler3DTransform:
     shift = np.zeros(3) if init == "auto" else moving.centre_mm - fixed.centre_mm
     return _euler(Rotation.identity(), shift, fixed.centre_mm)
 
@@ -243,7 +254,6 @@ def _euler(
     return transform
 
 
-def _moved(transform: sitk.Euler3DTransform, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix, centre = np.array(transform.GetMatrix()).reshape(3, 3), np.array(transform.GetCenter())
-    moved: NDArray[np.float64] = (points - centre) @ matrix.T + centre + np.array(transform.GetTranslation())
-    return moved
+def _triple(values: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in values)
+    return x, y, z

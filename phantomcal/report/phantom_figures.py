@@ -201,7 +201,7 @@ def _names(canvas: Canvas, axes: Any, vials: "pd.DataFrame", colours: list[str])
     places = place_labels(
         anchors,
         radii + 1.5,
-        np.array([(box.width, box.height * 0.85) for box in boxes]),
+        np.array([(box.width + 5, box.height + 3) for box in boxes]),  # with the plate around the letters
         (frame.x0, frame.y0, frame.x1, frame.y1),
         centre=anchors.mean(axis=0),
     )

@@ -111,7 +111,8 @@ def settle(canvas: Canvas) -> None:
     canvas.draw_without_rendering()
     canvas.set_layout_engine("none")
     for axes in canvas.axes:
-        axes.set_position([round(value, 4) for value in axes.get_position(original=True).bounds])
+        left, bottom, width, height = (round(value, 4) for value in axes.get_position(original=True).bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def as_svg(canvas: Canvas) -> bytes:

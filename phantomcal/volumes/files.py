@@ -145,7 +145,9 @@ def _check_nifti(path: Path, compressed: bool) -> list[str]:
         n_bad = n_values - int(np.isfinite(values).sum())
         if n_bad:
             raise InputError(
-                f"{n_bad} of {n_values} voxels are NaN or infinite", name, "set voxels without a value to 0 and save again"
+                f"{n_bad} of {n_values} voxels are NaN or infinite",
+                name,
+                "set voxels without a value to 0 and save again",
             )
 
     pixdim = np.array(struct.unpack_from(order + ("8d" if second else "8f"), header, 104 if second else 76)[1:4])

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,11 @@ _AIR_HU = -1024.0
 _SUBSAMPLE = 2_000_000
 
 
+# What a susceptibility means nothing without (QSM consensus 2024); nothing else of a sidecar is passed on, since it may
+# hold names and dates.
+RECONSTRUCTION_KEYS = ("ReferenceRegion", "ReconstructionAlgorithm", "ReconstructionSoftware", "MagneticFieldStrength")
+
+
 @dataclass(frozen=True)
 class Volume:
     """A checked volume: 3-D float32 image (HU, ppm, or arbitrary for magnitude) in world LPS mm."""
@@ -34,6 +39,7 @@ class Volume:
     modality: VolumeModality
     source: InputFile
     notes: tuple[str, ...] = ()
+    reconstruction: dict[str, str | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,8 @@ def read_qsm(path: str | Path, unit: str | None = None) -> Volume:
     where = source.name
     _require_finite(values, where, "set voxels outside the mask to 0 before giving the map")
     _require_contrast(values, where)
-    name, origin = _qsm_unit(path, unit, stored_unit)
+    sidecar = _sidecar(path)
+    name, origin = _qsm_unit(unit, stored_unit, sidecar)
     factor = susceptibility_factor(name, where)
     name = name.strip().lower()
     _require_plausible_unit(values, name, origin, where)
@@ -116,7 +123,8 @@ def read_qsm(path: str | Path, unit: str | None = None) -> Volume:
     if factor != 1.0:
         image = image * factor
         notes += (f"QSM converted from {name} ({origin}) to ppm",)
-    return Volume(image, "qsm", source, notes)
+    made_by = {key: sidecar[key] for key in RECONSTRUCTION_KEYS if isinstance(sidecar.get(key), (str, int, float))}
+    return Volume(image, "qsm", source, notes, made_by)
 
 
 def read_magnitude(path: str | Path) -> Volume:
@@ -240,17 +248,24 @@ def _require_plausible_unit(values: NDArray[Any], unit: str, origin: str, where:
         )
 
 
-def _qsm_unit(path: str | Path, unit: str | None, stored_unit: str | None) -> tuple[str, str]:
-    """Unit of a map and who said so: option, JSON sidecar, DICOM header, else assumed."""
+def _qsm_unit(unit: str | None, stored_unit: str | None, sidecar: dict[str, Any]) -> tuple[str, str]:
+    """Unit of a map and who said so: option, DICOM header, JSON sidecar, else assumed."""
     if unit is not None:
         return unit, "option"
     if stored_unit is not None and stored_unit.strip().lower() in ("ppm", "ppb"):
         return stored_unit, "DICOM header"
+    if "Units" not in sidecar:
+        return "ppm", "assumed"
+    return sidecar["Units"], "JSON sidecar"
+
+
+def _sidecar(path: str | Path) -> dict[str, Any]:
+    """Content of the JSON sidecar of a map (the same name with ``.json``); empty without one."""
     place, _ = _split(path)
     suffix = next((s for s in SUFFIXES if place.name.lower().endswith(s)), "")
     sidecar = place.with_name(place.name[: len(place.name) - len(suffix)] + ".json")
     if place.is_dir() or not sidecar.is_file():
-        return "ppm", "assumed"
+        return {}
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -259,8 +274,6 @@ def _qsm_unit(path: str | Path, unit: str | None, stored_unit: str | None) -> tu
         ) from error
     if not isinstance(content, dict):
         raise InputError("the JSON sidecar is not an object", sidecar.name, 'write it as {"Units": "ppm"}')
-    if "Units" not in content:
-        return "ppm", "assumed"
-    if not isinstance(content["Units"], str):
+    if not isinstance(content.get("Units", ""), str):
         raise InputError("Units of the JSON sidecar is not text", sidecar.name, 'write "Units": "ppm" or "ppb"')
-    return content["Units"], "JSON sidecar"
+    return content

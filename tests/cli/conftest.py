@@ -55,7 +55,10 @@ def volume(tmp_path: Path) -> Callable[..., Path]:
     """Write an array as NIfTI and return its path."""
 
     def write(
-        array: np.ndarray, name: str = "volume.nii.gz", origin: tuple[float, ...] = (0.0, 0.0, 0.0), vector: bool = False
+        array: np.ndarray,
+        name: str = "volume.nii.gz",
+        origin: tuple[float, ...] = (0.0, 0.0, 0.0),
+        vector: bool = False,
     ) -> Path:
         image = sitk.GetImageFromArray(array, isVector=vector)
         if image.GetDimension() == 3:

@@ -57,7 +57,7 @@ def test_two_points_have_a_line_and_no_error() -> None:
 
 @pytest.mark.parametrize(("x", "sd"), [([1.0, 1.0, 1.0], None), ([1.0], None), ([1.0, 2.0, 3.0], [0.1, 0.0, 0.1])])
 def test_impossible_lines_are_refused(x: list[float], sd: list[float] | None) -> None:
-    with pytest.raises(ValueError, match="abscissae|positive"):
+    with pytest.raises(ValueError, match=r"abscissae|positive"):
         fit_line(np.array(x), np.arange(len(x), dtype=float), None if sd is None else np.array(sd))
 
 
