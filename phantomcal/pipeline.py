@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from phantomcal.report.page import Figure
 
 ProgressCallback = Callable[[str, int, int], None]
-_MOST_PICTURES = 4
+_MOST_PICTURES = 3
 
 
 @dataclass(frozen=True)
@@ -284,23 +284,34 @@ def _sample(
     session: Session, ct: Any, qsm: Any, transform: Any, inputs: list[InputFile]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows of the region table of one session: regions, then lesions, with the person's covariates."""
+    import numpy as np
+    import SimpleITK as sitk
+
     from phantomcal.correlation.regions import read_lookup, sample_regions
     from phantomcal.volumes import read_labels
 
+    maps = [
+        (kind, read_labels(path), lookup)
+        for kind, path, lookup in (
+            ("region", session.labels, session.lookup),
+            ("lesion", session.lesions, session.lesion_lookup),
+        )
+        if path is not None
+    ]
+    present = {kind: set(np.unique(sitk.GetArrayViewFromImage(labels.image)).tolist()) for kind, labels, _ in maps}
     rows, said = [], []
-    for kind, path, lookup in (
-        ("region", session.labels, session.lookup),
-        ("lesion", session.lesions, session.lesion_lookup),
-    ):
-        if path is None:
-            continue
-        labels = read_labels(path)
+    for kind, labels, lookup in maps:
         inputs.append(labels.source)
+        names = None
         if lookup is not None:
             inputs.append(InputFile(role="lookup", name=lookup.name, sha256=hash_files([lookup])))
+            names = read_lookup(lookup)
+            # One table may name the labels of both maps: what the other map holds is not missing from this one.
+            others = set().union(*(found for other, found in present.items() if other != kind)) - present[kind]
+            names = names[~names["index"].isin(others)]
         frame = sample_regions(
             labels.image,
-            read_lookup(lookup) if lookup else None,
+            names,
             ct=ct.image if ct else None,
             qsm=qsm.image if qsm else None,
             transform=transform,

@@ -1,6 +1,8 @@
 """Rigid alignment of a CT to the MR space of a QSM map by mutual information, coarse to fine."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +24,9 @@ _RIVAL = 0.6  # share of the best coarse pose's score that makes another pose wo
 _OTHER_POSE_MM = 10.0
 _COARSE_MM, _FINE_MM = 3.0, 2.0
 _COARSE_SAMPLES, _FINE_SAMPLES = 20_000, 12_000
+
+
+_itk_threads = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,13 @@ def register(
     .. [1] Mattes D et al., PET-CT image registration in the chest using free-form deformations. IEEE Trans Med Imaging
        2003;22:120-128.
     """
+    with _one_itk_thread():
+        return _register(ct, fixed, fixed_kind, init, seed, starts, repeats)
+
+
+def _register(
+    ct: sitk.Image, fixed: sitk.Image, fixed_kind: FixedKind, init: Init, seed: int, starts: int, repeats: int
+) -> Registration:
     if starts < 1 or repeats < 2:
         raise InputError(
             "registration needs one start and two repeats or more", "the options", "raise starts or repeats"
@@ -158,6 +170,18 @@ def resample_ct(
     return sitk.Resample(ct, fixed, transform, kind, outside_hu, sitk.sitkFloat32)
 
 
+@contextmanager
+def _one_itk_thread() -> Iterator[None]:
+    # Sums over several threads differ in the last bits with their number, and the metric heeds the global one only.
+    with _itk_threads:
+        threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            yield
+        finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
 class _Stage:
     """Both heads at one resolution, ready for the metric."""
 
@@ -169,7 +193,6 @@ class _Stage:
 
     def _method(self, seed: int) -> sitk.ImageRegistrationMethod:
         method = sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)  # sums of several threads come in any order and differ in the last bits
         method.SetMetricAsMattesMutualInformation(_N_BINS)
         method.SetMetricUseMovingImageGradientFilter(False)  # gradients at the samples only, not of the whole image
         method.SetMetricUseFixedImageGradientFilter(False)

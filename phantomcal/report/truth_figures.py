@@ -81,10 +81,10 @@ def _texts(row: dict[Any, Any]) -> tuple[str, str, str]:
 
 
 def relative_error(estimate: float | None, truth: float | None) -> float | None:
-    r"""(estimate - truth) / \|truth\|, or None where either is missing or the truth is zero."""
+    """Estimate over truth, minus one; None where either is missing or the truth is zero."""
     if missing(estimate) or missing(truth) or truth == 0:
         return None
-    return (float(estimate) - float(truth)) / abs(float(truth))  # type: ignore[arg-type]
+    return float(estimate) / float(truth) - 1.0  # type: ignore[arg-type]
 
 
 def _draw_row(axes: Any, i: int, row: dict[Any, Any]) -> float:

@@ -1,0 +1,92 @@
+"""The verdict follows the evidence, and the predicted error is the scatter that was put in."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from phantomcal.errors import InputError
+from phantomcal.registration.quality import Evidence, judge, require_overlap, target_error_mm
+
+
+def _evidence(error_mm: float = 0.2, axis_share: tuple[float, float, float] = (1, 1, 1), **changes: float) -> Evidence:
+    """Five repeats whose head points scatter by `error_mm` in all."""
+    rng = np.random.default_rng(3)
+    shifts = rng.normal(size=(5, 1, 3)) * np.array(axis_share)
+    shifts -= shifts.mean(axis=0)
+    shifts *= error_mm / np.sqrt((shifts**2).sum() / 4)
+    good = Evidence(np.broadcast_to(shifts, (5, 40, 3)), 0.9, 0.2, 0.98)
+    return dataclasses.replace(good, **changes)
+
+
+def test_good_evidence_passes_and_says_why() -> None:
+    judgement = judge(_evidence())
+    assert judgement.verdict == "pass"
+    assert "5 independent repeats agree within 0.20 mm" in judgement.reasons[0]
+    assert "98% of the MR head" in judgement.reasons[0]
+    assert judgement.warnings == []
+
+
+@pytest.mark.parametrize("error_mm", [0.05, 0.7, 2.0])
+def test_the_predicted_error_is_the_scatter_of_the_repeats(error_mm: float) -> None:
+    assert judge(_evidence(error_mm)).predicted_error_mm == pytest.approx(error_mm)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "words"),
+    [
+        ({"error_mm": 1.4}, "review", "differ by 1.4 mm"),
+        ({"error_mm": 5.0}, "fail", "differ by 5.0 mm"),
+        ({"overlap_fraction": 0.5}, "review", "only 50% of the MR head"),
+        ({"overlap_fraction": 0.1}, "fail", "only 10% of the MR head"),
+        ({"mutual_information": 0.3}, "review", "little information"),
+        ({"mutual_information": 0.1, "mutual_information_start": 0.05}, "fail", "little information"),
+        ({"mutual_information_start": 1.0}, "fail", "more information at the start"),
+        ({"turn_deg": 170.0}, "review", "turned by 170 degrees"),
+        ({"runner_up": 0.95}, "review", "different pose fits nearly as well"),
+    ],
+)
+def test_each_doubt_has_its_verdict_and_its_words(changes: dict[str, float], verdict: str, words: str) -> None:
+    judgement = judge(_evidence(**changes))
+    assert judgement.verdict == verdict
+    assert any(words in reason for reason in judgement.reasons)
+
+
+def test_one_failure_outweighs_many_doubts() -> None:
+    judgement = judge(_evidence(5.0, overlap_fraction=0.5, turn_deg=170.0))
+    assert judgement.verdict == "fail"
+    assert len(judgement.reasons) == 3
+
+
+def test_the_direction_the_data_leave_open_is_named() -> None:
+    assert "along z (head-foot)" in judge(_evidence(0.9, (0.1, 0.1, 1.0))).warnings[0]
+
+
+def test_the_target_error_is_a_distance() -> None:
+    points = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]])
+    shifted = sitk.TranslationTransform(3, (3.0, 4.0, 0.0))
+    np.testing.assert_allclose(target_error_mm(sitk.Transform(), shifted, points), [5.0, 5.0])
+    turned = sitk.Euler3DTransform()
+    turned.SetRotation(0.0, 0.0, np.pi / 2)
+    np.testing.assert_allclose(target_error_mm(sitk.Transform(), turned, points), [0.0, np.sqrt(200.0)], atol=1e-12)
+
+
+def test_what_lies_apart_is_refused_unless_a_transform_joins_it() -> None:
+    ct, mr = sitk.Image([50, 50, 50], sitk.sitkFloat32), sitk.Image([50, 50, 50], sitk.sitkFloat32)
+    require_overlap(ct, mr)
+    mr.SetOrigin((0.0, 400.0, 0.0))
+    with pytest.raises(InputError, match=r"CT and QSM do not overlap.*y 400 to 450.*--transform"):
+        require_overlap(ct, mr)
+    require_overlap(ct, mr, sitk.TranslationTransform(3, (0.0, -400.0, 0.0)))
+    with pytest.raises(InputError, match="do not overlap"):
+        require_overlap(ct, mr, sitk.TranslationTransform(3, (0.0, 400.0, 0.0)))
+
+
+def test_a_touching_edge_is_no_overlap() -> None:
+    ct, mr = sitk.Image([50, 50, 50], sitk.sitkFloat32), sitk.Image([50, 50, 50], sitk.sitkFloat32)
+    mr.SetOrigin((0.0, 0.0, 47.0))
+    with pytest.raises(InputError):
+        require_overlap(ct, mr)
+    mr.SetOrigin((0.0, 0.0, 40.0))
+    require_overlap(ct, mr)
