@@ -29,9 +29,9 @@ class Progress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=console,
-            # A log file or a script gets no bar, only what follows it.
-            disable=not console.is_terminal,
         )
+        # A log file or a script gets no bar, only what follows it.
+        self._shown = console.is_terminal
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> "Progress":
@@ -40,10 +40,13 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._tasks:
+            self._bar.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Say that `done` of `total` parts of the step `what` are finished."""
+        if not self._shown:
+            return
         self._bar.start()
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total)

@@ -16,6 +16,7 @@ AIR_HU = -1024.0
 CT_WINDOW_HU = (-200.0, 600.0)
 
 _MASK_MM = 4.0
+_SHADING_MM = 35.0
 _MARGIN_MM = 10.0
 
 
@@ -78,8 +79,9 @@ def mr_head(fixed: sitk.Image, kind: FixedKind) -> Head:
         signal = sitk.OtsuThreshold(_compress(coarse), 0, 1, 128)
         # The skull is dark: closing joins scalp and brain before the largest part is taken.
         mask = _largest(_closed(signal, 12.0), "no head found", "the magnitude image")
-        inside = sitk.GetArrayViewFromImage(coarse)[sitk.GetArrayViewFromImage(mask) > 0]
-        image = sitk.Clamp(fixed, sitk.sitkFloat32, 0.0, float(np.percentile(inside, 99)))
+        even = fixed / sitk.Resample(_shading(coarse, signal), fixed, sitk.Transform(), sitk.sitkLinear, 1.0)
+        shown = sitk.GetArrayViewFromImage(shrink(even, _MASK_MM))[sitk.GetArrayViewFromImage(mask) > 0]
+        image = sitk.Clamp(even, sitk.sitkFloat32, 0.0, float(np.percentile(shown, 99)))
     else:
         brain = fixed != 0
         mask = _largest(shrink(sitk.Cast(brain, sitk.sitkFloat32), _MASK_MM) > 0.5, "no brain found", "the QSM map")
@@ -128,6 +130,23 @@ def _closed(mask: sitk.Image, radius_mm: float) -> sitk.Image:
     radius = [max(1, round(radius_mm / s)) for s in mask.GetSpacing()]
     padded = sitk.ConstantPad(mask, radius, radius, 0)  # else the border counts as signal
     return sitk.Crop(sitk.BinaryMorphologicalClosing(padded, radius), radius, radius)
+
+
+def _shading(image: sitk.Image, signal: sitk.Image) -> sitk.Image:
+    """Slow variation of a coil's sensitivity: mean of the signal around, relative to the whole.
+
+    Left in, the same tissue has many values, and the mutual information of the true pose drops below that of others.
+    """
+    share = sitk.Cast(signal, sitk.sitkFloat32)
+    level = sitk.SmoothingRecursiveGaussian(image * share, _SHADING_MM)
+    weight = sitk.SmoothingRecursiveGaussian(share, _SHADING_MM)
+    values, weights = sitk.GetArrayFromImage(level), np.maximum(sitk.GetArrayFromImage(weight), 1e-3)
+    local = values / weights
+    inside = sitk.GetArrayViewFromImage(signal) > 0
+    typical = float(np.median(local[inside]))
+    shading = sitk.GetImageFromArray(np.clip(local, 0.1 * typical, 10.0 * typical) / np.float32(typical))
+    shading.CopyInformation(image)
+    return shading
 
 
 def _compress(image: sitk.Image) -> sitk.Image:

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 CENTRE_MM = np.array([4.0, -12.0, 30.0])
+_EDGE_MM = 2.5  # width of a border, as the point spread of a scanner makes it
 
 # Centre from the head's, half axes, CT value in HU, MR magnitude; later ones lie on top. Asymmetric on purpose.
 _Part = tuple[tuple[float, float, float], tuple[float, float, float], float, float]
@@ -95,9 +96,13 @@ def draw(points_mm: np.ndarray, value: int, outside: float) -> tuple[np.ndarray,
     near = np.flatnonzero((offsets**2).sum(axis=1) < 110**2)
     offsets = offsets[near]
     for number, part in enumerate(_PARTS):
-        where = near[(((offsets - np.array(part[0])) / np.array(part[1])) ** 2).sum(axis=1) < 1]
-        flat[where] = part[value]
-        flat_brain[where] = _BRAIN <= number < len(_PARTS) - len(_BESIDE)
+        half = np.array(part[1])
+        box = np.flatnonzero((np.abs(offsets - np.array(part[0])) < half + _EDGE_MM).all(axis=1))
+        radius = np.sqrt((((offsets[box] - np.array(part[0])) / half) ** 2).sum(axis=1))
+        share = np.clip(0.5 + (1 - radius) * half.prod() ** (1 / 3) / _EDGE_MM, 0, 1)
+        where = near[box]
+        flat[where] += share * (part[value] - flat[where])
+        flat_brain[where[share > 0.5]] = _BRAIN <= number < len(_PARTS) - len(_BESIDE)
     return values, brain
 
 

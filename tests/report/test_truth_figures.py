@@ -28,9 +28,9 @@ TABLE = pd.DataFrame(
 )
 
 
-def test_errors_are_relative_to_the_size_of_the_truth():
+def test_too_small_is_negative_whatever_the_sign_of_the_truth():
     assert relative_error(5.5, 5.0) == pytest.approx(0.1)
-    assert relative_error(-2.0e-4, -2.5e-4) == pytest.approx(0.2)
+    assert relative_error(-2.0e-4, -2.5e-4) == pytest.approx(-0.2)
     assert relative_error(0.4, 0.0) is None
     assert relative_error(None, 1.0) is None
 
@@ -40,7 +40,7 @@ def test_each_row_has_its_dot_interval_and_numbers():
     axes = canvas.axes[0]
     dots = {drawn.get_marker(): drawn.get_xdata()[0] for drawn in axes.get_lines() if len(drawn.get_xdata()) == 1}
     assert dots["o"] == pytest.approx(10.0)
-    assert dots["X"] == pytest.approx(20.0), "beyond its tolerance"
+    assert dots["X"] == pytest.approx(-20.0), "beyond its tolerance"
     spans = [tuple(drawn.get_xdata()) for drawn in axes.get_lines() if len(drawn.get_xdata()) == 2]
     assert any(span == pytest.approx((4.0, 16.0)) for span in spans)
     told = words(canvas)
