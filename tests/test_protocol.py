@@ -1,4 +1,4 @@
-"""Protocols: the built-in ones load and hold their published values; every mistake in a file is named with its place."""
+"""The built-in protocols load and hold their published values; every mistake in a file is named with its place."""
 
 import copy
 from collections.abc import Callable

@@ -191,16 +191,24 @@ def refine(
     return pose, np.where(seen[:, None], centres, placed), seen
 
 
+def disc_pixels(shape: tuple[int, ...], centres: Array, slabs: Slabs, share: float = 0.6) -> list[NDArray[np.int64]]:
+    """Flat indices of the pixels in a disc of `share` vial radii about each centre; empty outside the picture."""
+    radius = share * slabs.radius_mm / slabs.spacing_mm
+    reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
+    found = []
+    for column, row in (centres - slabs.start_mm[:2]) / slabs.spacing_mm:
+        rows, columns = (round(at) + reach for at in (row, column))
+        inside = np.hypot(rows[:, None] - row, columns[None, :] - column) <= radius
+        inside &= ((rows >= 0) & (rows < shape[0]))[:, None] & ((columns >= 0) & (columns < shape[1]))[None, :]
+        found.append((rows[:, None] * shape[1] + columns[None, :])[inside])
+    return found
+
+
 def disc_means(picture: NDArray[np.float32], centres: Array, slabs: Slabs, share: float = 0.6) -> Array:
     """Mean of the picture in a disc of `share` vial radii about each centre; NaN outside the picture."""
-    rows, columns = np.indices(picture.shape)
-    y = slabs.start_mm[1] + rows * slabs.spacing_mm
-    x = slabs.start_mm[0] + columns * slabs.spacing_mm
-    means = []
-    for cx, cy in centres:
-        inside = np.hypot(x - cx, y - cy) <= share * slabs.radius_mm
-        means.append(float(picture[inside].mean()) if inside.any() else float("nan"))
-    return np.array(means)
+    flat = picture.ravel()
+    discs = disc_pixels(picture.shape, centres, slabs, share)
+    return np.array([float(flat[pixels].mean()) if pixels.size else float("nan") for pixels in discs])
 
 
 def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: bool | None = None) -> list[Candidate]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from phantomcal.phantom.candidates import Candidate, Slabs, centroid, disc_means
+from phantomcal.phantom.candidates import Candidate, Slabs, centroid, disc_means, disc_pixels
 
 Array = NDArray[np.float64]
 
@@ -89,11 +89,10 @@ def whole_range(slabs: Slabs, candidate: Candidate) -> tuple[int, int]:
     centres = candidate.centres[strong]
     reference = disc_means(slabs.picture(candidate.slab), centres, slabs)
     background = reference - _contrast(slabs.picture(candidate.slab), centres, slabs)
-    share = []
-    for plane in range(slabs.volume.shape[0]):
-        value = disc_means(slabs.volume[plane], centres, slabs)
-        share.append(float(np.median((value - background) / (reference - background))))
-    whole = np.array(share) > _WHOLE
+    planes = slabs.volume.reshape(len(slabs.volume), -1)
+    means = np.stack([planes[:, pixels].mean(axis=1) for pixels in disc_pixels(slabs.volume.shape[1:], centres, slabs)])
+    share = np.median((means.T - background) / (reference - background), axis=1)
+    whole = share > _WHOLE
     # One noisy plane inside the vials does not end them; two in a row do.
     whole = whole | (np.roll(whole, 1) & np.roll(whole, -1))
     first = last = origin

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+_PROPOSALS = 400  # per handedness, enough to hold every clearly different pose
 
 
 @dataclass(frozen=True)
@@ -89,52 +90,46 @@ def hypotheses(
     """
     if len(blobs_mm) < 2:
         return []
-    i, j = np.triu_indices(len(layout), 1)
-    layout_distance = np.linalg.norm(layout[i] - layout[j], axis=1)
-    a, b = (k.ravel() for k in np.meshgrid(range(len(blobs_mm)), range(len(blobs_mm)), indexing="ij"))
-    a, b = a[a != b], b[a != b]
-    blob_distance = np.linalg.norm(blobs_mm[a] - blobs_mm[b], axis=1)
-    # Short baselines fix an angle badly; the longer half of the vial pairs is plenty.
-    long_enough = layout_distance >= np.median(layout_distance) * 0.75
-    i, j, layout_distance = i[long_enough], j[long_enough], layout_distance[long_enough]
-    vial_pair, blob_pair = np.nonzero(np.abs(layout_distance[:, None] - blob_distance[None, :]) < 2 * tolerance_mm)
-    results: list[tuple[float, Pose]] = []
-    found: list[tuple[NDArray[np.float64], Array, NDArray[np.float64], bool]] = []
+    vials, blobs = _matching_pairs(layout, blobs_mm, tolerance_mm)
+    target = blobs_mm[blobs].mean(axis=1)
+    direction = blobs_mm[blobs[:, 1]] - blobs_mm[blobs[:, 0]]
+    proposed: list[tuple[float, Pose]] = []
     for mirror in (False, True) if mirrored is None else (mirrored,):
-        flip = np.array([1.0, -1.0 if mirror else 1.0])
-        points = layout * flip
-        d_layout = points[j[vial_pair]] - points[i[vial_pair]]
-        d_blob = blobs_mm[b[blob_pair]] - blobs_mm[a[blob_pair]]
-        angle = np.arctan2(d_blob[:, 1], d_blob[:, 0]) - np.arctan2(d_layout[:, 1], d_layout[:, 0])
+        points = layout * np.array([1.0, -1.0 if mirror else 1.0])
+        along = points[vials[:, 1]] - points[vials[:, 0]]
+        angle = np.arctan2(direction[:, 1], direction[:, 0]) - np.arctan2(along[:, 1], along[:, 0])
         c, s = np.cos(angle), np.sin(angle)
-        middle = (points[i[vial_pair]] + points[j[vial_pair]]) / 2
-        target = (blobs_mm[a[blob_pair]] + blobs_mm[b[blob_pair]]) / 2
+        middle = points[vials].mean(axis=1)
         shift = target - np.stack([c * middle[:, 0] - s * middle[:, 1], s * middle[:, 0] + c * middle[:, 1]], axis=1)
         score = _score(points, angle, shift, visibility, start_mm, spacing_mm)
-        found.append((score, shift, angle, mirror))
-    everything = sorted(
-        (
-            (float(sc[k]), float(an[k]), mi, float(sh[k, 0]), float(sh[k, 1]))
-            for sc, sh, an, mi in found
-            for k in _best(sc, 400)
-        ),
-        key=lambda t: (-t[0], t[2], t[1]),
-    )
+        proposed += [
+            (float(score[k]), Pose(float(angle[k]), mirror, (float(shift[k, 0]), float(shift[k, 1]))))
+            for k in np.argsort(-score, kind="stable")[:_PROPOSALS]
+        ]
+    # Equal scores are ordered by the pose itself, so that nothing depends on the sort.
+    proposed.sort(key=lambda item: (-item[0], item[1].mirrored, item[1].angle_rad))
+    kept: list[tuple[float, Pose]] = []
     placed: list[Array] = []
-    for score_value, angle_value, mirror, x, y in everything:
-        pose = Pose(angle_value, mirror, (x, y))
+    for value, pose in proposed:
         here = pose.place(layout)
-        if any(np.max(np.linalg.norm(here - other, axis=1)) < 4 * tolerance_mm for other in placed):
-            continue
-        placed.append(here)
-        results.append((score_value, pose))
-        if len(results) == keep:
+        if all(np.max(np.linalg.norm(here - other, axis=1)) >= 4 * tolerance_mm for other in placed):
+            placed.append(here)
+            kept.append((value, pose))
+        if len(kept) == keep:
             break
-    return results
+    return kept
 
 
-def _best(score: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    return np.argsort(-score, kind="stable")[:count]
+def _matching_pairs(layout: Array, blobs_mm: Array, tolerance_mm: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of vials (k, 2) and ordered pairs of blobs (k, 2) that are equally far apart."""
+    i, j = np.triu_indices(len(layout), 1)
+    vial_distance = np.linalg.norm(layout[i] - layout[j], axis=1)
+    # Short baselines fix an angle badly; the longer half of the vial pairs is plenty.
+    far = vial_distance >= 0.75 * np.median(vial_distance)
+    a, b = np.nonzero(~np.eye(len(blobs_mm), dtype=bool))
+    blob_distance = np.linalg.norm(blobs_mm[a] - blobs_mm[b], axis=1)
+    vial, blob = np.nonzero(np.abs(vial_distance[far][:, None] - blob_distance[None, :]) < 2 * tolerance_mm)
+    return np.stack([i[far][vial], j[far][vial]], axis=1), np.stack([a[blob], b[blob]], axis=1)
 
 
 def _score(

@@ -22,6 +22,7 @@ Init = Literal["auto", "centre"]
 _N_BINS = 32
 _RIVAL = 0.6  # share of the best coarse pose's score that makes another pose worth refining
 _OTHER_POSE_MM = 10.0
+_ARM_MM = 60.0  # a turn by 1/60 rad moves a typical point of the head by 1 mm
 _COARSE_MM, _FINE_MM = 3.0, 2.0
 _COARSE_SAMPLES, _FINE_SAMPLES = 20_000, 12_000
 
@@ -203,7 +204,6 @@ class _Stage:
         return method
 
     def _run(self, method: sitk.ImageRegistrationMethod, start: sitk.Euler3DTransform) -> sitk.Euler3DTransform:
-        method.SetOptimizerScalesFromPhysicalShift()
         transform = sitk.Euler3DTransform(start)
         method.SetInitialTransform(transform, inPlace=True)
         try:
@@ -215,13 +215,15 @@ class _Stage:
     def descend(self, start: sitk.Euler3DTransform, seed: int) -> sitk.Euler3DTransform:
         """Follow the gradient: quick, but it may stop a little short."""
         method = self._method(seed)
-        method.SetOptimizerAsRegularStepGradientDescent(1.5, 0.01, 100, relaxationFactor=0.9)
+        method.SetOptimizerAsRegularStepGradientDescent(1.5, 0.01, 100, relaxationFactor=0.85)
+        method.SetOptimizerScales([_ARM_MM**2] * 3 + [1.0] * 3)
         return self._run(method, start)
 
     def settle(self, start: sitk.Euler3DTransform, seed: int) -> sitk.Euler3DTransform:
         """Powell's line searches, which reach the top where gradient steps stall on its ridge."""
         method = self._method(seed)
         method.SetOptimizerAsPowell(3, 8, 0.5, 0.005, 3e-4)
+        method.SetOptimizerScales([_ARM_MM] * 3 + [1.0] * 3)
         return self._run(method, start)
 
     def mutual_information(self, transform: sitk.Euler3DTransform, seed: int) -> float:
