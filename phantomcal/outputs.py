@@ -3,10 +3,12 @@
 import hashlib
 import json
 import math
+import os
 import platform
 import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,13 +25,15 @@ _VERSIONED = ("numpy", "scipy", "pandas", "SimpleITK", "pydicom", "pingouin")
 
 
 @contextmanager
-def output_folder(path: str | Path) -> Iterator[Path]:
+def output_folder(path: str | Path, replaces: Sequence[str] = ()) -> Iterator[Path]:
     """A folder that appears under its name only when the block ends without an error.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The final folder. Files of earlier results in it are kept unless rewritten.
+        The final folder. Other files already in it are kept.
+    replaces : sequence of str
+        Subfolders of earlier results that must not outlive this one.
 
     Yields
     ------
@@ -41,17 +45,18 @@ def output_folder(path: str | Path) -> Iterator[Path]:
     InputError
         If the name is taken by a file or the folder cannot be made.
     """
-    final = Path(path)
+    if not str(path).strip() or Path(path).resolve().name == "":
+        raise InputError("no usable output folder", repr(str(path)), "name a folder with -o")
+    final = Path(path).resolve()
     if final.exists() and not final.is_dir():
         raise InputError("the output name is taken by a file", str(final), "give a folder with -o")
     made = [p for p in (final.parent, *final.parent.parents) if not p.exists()]
-    scratch = final.parent / f".{final.name}.partial"
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
+        scratch = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent))
+        scratch.chmod(0o777 & ~_umask())
     except OSError as error:
-        raise InputError(f"cannot write ({error.strerror})", str(final), "choose a writable folder with -o") from error
+        raise InputError(f"cannot write ({error.strerror})", str(path), "choose a writable folder with -o") from error
     try:
         yield scratch
     except BaseException:
@@ -61,9 +66,17 @@ def output_folder(path: str | Path) -> Iterator[Path]:
                 folder.rmdir()
         raise
     if final.exists():
+        for name in replaces:
+            shutil.rmtree(final / name, ignore_errors=True)
         _merge(scratch, final)
     else:
         scratch.rename(final)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _merge(scratch: Path, final: Path) -> None:

@@ -86,7 +86,7 @@ def run_study(
     tell = progress or (lambda what, done, total: None)
     study = read_study(folder)
     steps: list[StepOutcome] = []
-    with output_folder(out) as target:
+    with output_folder(out, replaces=("calibration", "registration", "regions", "correlation")) as target:
         phantoms = _calibrate_all(study, target, steps, tell)
         people = _people(study, target, jobs, steps, tell)
         for person in people:
@@ -103,7 +103,7 @@ def run_study(
             raise InputError(
                 f"nothing in the study could be analysed ({reasons})",
                 study.folder.name,
-                "see CONTRACT of a study folder in the docs",
+                "add a phantom with its protocol to participants.tsv, or CT, QSM map and label map of people",
             )
         inputs = [i for p in phantoms for i in p.record.provenance.inputs] + [i for p in people for i in p.inputs]
         record = StudyRun(

@@ -17,6 +17,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 # BIDS writes n/a; the others are what R, pandas, SPSS and Excel leave behind.
 _MISSING = frozenset({"", "n/a", "na", "nan", "null", "none", ".", "#n/a", "-nan"})
 _HEADER_LINES = 1
+_LARGEST = 1e12  # beyond any quantity measured here, and still safe to square
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d{1,15}")
@@ -139,6 +140,24 @@ def numeric_column(frame: pd.DataFrame, name: str, where: str = "the table") -> 
     if overflow.size:
         raise _not_a_number(frame, name, where, overflow, str(text.iloc[overflow[0]]))
     return pd.Series(values, index=frame.index, name=name)
+
+
+def require_plausible(values: "pd.Series[float]", where: str = "the table") -> None:
+    """Refuse numbers no scanner gives: their squares would overflow and every statistic with them.
+
+    Raises
+    ------
+    InputError
+        A value beyond 1e12 in size; column, row and value are named.
+    """
+    wild = np.flatnonzero(values.abs().to_numpy() > _LARGEST)
+    if wild.size:
+        row = row_in_file(values.index[wild[0]], int(wild[0]))
+        raise InputError(
+            f"column {values.name!r} holds {values.iloc[wild[0]]:g} in row {row}",
+            where,
+            "correct the cell or leave it empty",
+        )
 
 
 def row_in_file(label: object, position: int) -> int:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -98,11 +100,56 @@ def test_a_second_run_replaces_its_own_files_and_keeps_others(tmp_path: Path) ->
 def test_what_an_interrupted_run_left_behind_does_not_get_into_the_next(tmp_path: Path) -> None:
     with output_folder(tmp_path / "out") as scratch:
         leftover = scratch
+    shutil.rmtree(tmp_path / "out")
     leftover.mkdir()
     (leftover / "stale.txt").write_text("stale")
     with output_folder(tmp_path / "out") as scratch:
         (scratch / "x.txt").write_text("1")
-    assert _tree(tmp_path) == ["out", "out/x.txt"]
+    assert _tree(tmp_path / "out") == ["x.txt"]
+
+
+def test_two_runs_at_once_do_not_mix(tmp_path: Path) -> None:
+    with output_folder(tmp_path / "out") as first, output_folder(tmp_path / "out") as second:
+        (first / "1.txt").write_text("1")
+        (second / "2.txt").write_text("2")
+        assert _tree(first) == ["1.txt"]
+        assert _tree(second) == ["2.txt"]
+    assert _tree(tmp_path / "out") == ["1.txt", "2.txt"]
+
+
+def test_results_of_an_earlier_run_are_replaced_when_the_new_ones_are_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name in ("registration/sub-01", "regions", "mine"):
+        (out / name).mkdir(parents=True)
+        (out / name / "old.txt").write_text("old")
+    replaced = ("registration", "regions", "never-made")
+
+    def fail() -> None:
+        with output_folder(out, replaces=replaced):
+            raise RuntimeError
+
+    before = _tree(out)
+    with pytest.raises(RuntimeError):
+        fail()
+    assert _tree(out) == before
+    with output_folder(out, replaces=replaced) as scratch:
+        (scratch / "regions").mkdir()
+        (scratch / "regions" / "new.txt").write_text("new")
+    assert _tree(out) == ["mine", "mine/old.txt", "regions", "regions/new.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_a_result_folder_is_as_readable_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    with output_folder(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["", " ", "/"])
+def test_a_folder_needs_a_name(name: str) -> None:
+    with pytest.raises(InputError, match=r"no usable output folder.*-o"), output_folder(name):
+        pass
 
 
 def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:

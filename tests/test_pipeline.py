@@ -21,6 +21,8 @@ from phantomcal.simulate.brain import REGIONS
 from phantomcal.simulate.head import HeadOptions
 from phantomcal.simulate.study import simulate_study
 
+pytestmark = pytest.mark.slow  # heads are simulated and aligned
+
 PEOPLE = ["sub-01", "sub-02", "sub-03", "sub-04"]
 COLUMNS = ["subject_id", "session", "roi", "hemisphere", "n_voxels", "ct_hu", "ct_sd_hu", "qsm_ppm", "qsm_sd_ppm"]
 
@@ -37,11 +39,11 @@ class Small(NamedTuple):
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Four coarse heads and a phantom of short vials."""
+    """Four coarse heads and a phantom with shorter vials than the built-in one."""
     root = tmp_path_factory.mktemp("pipeline")
     protocol = root / "small.yaml"
     raw = yaml.safe_load(builtin_protocols()["simulated-gd-ca"].read_text(encoding="utf-8"))
-    raw["geometry"]["vial_length_mm"] = 30.0
+    raw["geometry"]["vial_length_mm"] = 50.0
     protocol.write_text(yaml.safe_dump(raw), encoding="utf-8")
     options = HeadOptions(ct_spacing_mm=(1.0, 1.0, 3.0), mr_spacing_mm=(2.0, 2.0, 2.0))
     simulate_study(
@@ -265,6 +267,15 @@ def test_when_nothing_can_be_read_all_reasons_are_told_and_nothing_is_left(small
     assert "sub-phantom_Chimap.nii.gz" in str(refused.value)
     assert "sub-01_Chimap.nii.gz" in str(refused.value)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_phantom_that_cannot_be_used_does_not_stop_the_people(small: Small, tmp_path: Path) -> None:
+    study = part_of(small, tmp_path, "sub-phantom", "sub-01", leave_out=("_ct.nii", "T2starw", "small.yaml"))
+    record = run_study(study, tmp_path / "out", jobs=1)
+    status, message = said(record, "calibrate", "sub-phantom")
+    assert status == "failed"
+    assert "small.yaml" in message
+    assert said(record, "sample", "sub-01") == ("done", "")
 
 
 def test_a_phantom_alone_is_a_study(small: Small, tmp_path: Path) -> None:

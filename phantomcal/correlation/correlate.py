@@ -13,10 +13,11 @@ from phantomcal.correlation.inference import ADJUSTMENTS, EXACT_UP_TO, adjust_p
 from phantomcal.correlation.remarks import ALPHA, Remarks, behaviour, remarks
 from phantomcal.errors import InputError
 from phantomcal.results import Correlation, RegionCorrelation
-from phantomcal.tables import numeric_column, require_columns, row_in_file
+from phantomcal.tables import numeric_column, require_columns, require_plausible, row_in_file
 
 DEFAULT_X, DEFAULT_Y, DEFAULT_BY, DEFAULT_SUBJECT = "ct_hu", "qsm_ppm", "roi", "subject_id"
 ALL = "all"
+_PPM_LIMIT = 30.0
 _OPTIONS = {"x": "--x", "y": "--y", "by": "--by", "subject": "--subject", "covariate": "--covariate"}
 
 FloatArray = npt.NDArray[np.float64]
@@ -143,10 +144,21 @@ def _usable_rows(
     table: pd.DataFrame, x: str, y: str, by: str | None, subject: str | None, covariates: Sequence[str], where: str
 ) -> tuple[pd.DataFrame, "pd.Series[int]", dict[str, int]]:
     """Rows that can be used, in an order that depends on their values only; rows dropped by region and by reason."""
-    columns: dict[str, object] = {"x": numeric_column(table, x, where), "y": numeric_column(table, y, where)}
+    columns: dict[str, pd.Series[float]] = {"x": numeric_column(table, x, where), "y": numeric_column(table, y, where)}
+    for values in columns.values():
+        require_plausible(values, where)
+    typical_ppm = float(columns["y"].abs().median())
+    if "ppm" in y.lower() and typical_ppm > _PPM_LIMIT:
+        raise InputError(
+            f"column {y!r} cannot be ppm (typically {typical_ppm:.3g})", where, "divide by 1000 if it is in ppb"
+        )
     present = pd.Series(True, index=table.index)
     for name in covariates:
+        if name in (x, y):
+            raise InputError(f"covariate {name!r} is one of the two columns to correlate", where, "leave it out")
         texts = _keys(table[name])
+        if len(set(texts) - {""}) < 2:
+            raise InputError(f"covariate {name!r} is constant", where, "leave it out")
         # One number among the entries makes it a number column, so that stray text is an error and not a level.
         if texts.str.fullmatch(r"[+-]?\d*[.,]?\d+").any():
             numbers = numeric_column(table, name, where)

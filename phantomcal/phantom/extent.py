@@ -76,6 +76,16 @@ def _contrast(picture: NDArray[np.float32], centres: Array, slabs: Slabs) -> Arr
     return np.array([centroid(picture, c, slabs.start_mm[:2], slabs.spacing_mm, slabs.radius_mm)[1] for c in centres])
 
 
+def clearest_slab(slabs: Slabs, candidate: Candidate) -> int:
+    """Number of the slab in which the candidate's vials stand out most.
+
+    A layout can be found in a slab that holds only the ends of its vials; how a whole vial looks is read elsewhere.
+    """
+    centres = candidate.centres[strongest(slabs, candidate)]
+    clarity = [float(np.sum(np.abs(_contrast(slabs.picture(k), centres, slabs)))) for k in range(len(slabs.centres_px))]
+    return int(np.argmax(clarity))
+
+
 def whole_range(slabs: Slabs, candidate: Candidate) -> tuple[int, int]:
     """Planes between which the vials are whole.
 

@@ -110,7 +110,10 @@ def fit_line(x: Array, y: Array, sd_y: Array | None = None, sd_x: Array | None =
     p = None
     if covariance is not None and dof > 0:
         error = float(np.sqrt(covariance[0, 0]))
-        p = float(2 * stats.t.sf(abs(slope) / error, dof)) if error > 0 else 0.0
+        if error > 0:
+            p = float(2 * stats.t.sf(abs(slope) / error, dof))
+        elif slope != 0:
+            p = 0.0  # an exact line; a constant y has no test at all
     return LineFit(slope, intercept, covariance if dof > 0 else None, residual, r2, p, dof, method, chi2)
 
 

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from phantomcal.materials import ExpectedSlope
-from phantomcal.phantom.failed import failed_vials
+from phantomcal.phantom.failed import exchanged, failed_vials
 from phantomcal.phantom.fit import LineFit, curvature, fit_line, studentised_outlier
 from phantomcal.results import Line, LineSummary
 
 Array = NDArray[np.float64]
 ALPHA = 0.05
+_SUSPECT = 0.01  # stricter: every line of every scan is asked
 _BEND = 0.02  # share of the span below which a significant bend changes no reading that matters
 
 
@@ -80,9 +81,13 @@ def build_line(
             f"failed or mislabelled: reads {number(y[k])} {unit} where the line of the other vials has "
             f"{number(awaited)} {unit}; left out"
         )
+    swapped = exchanged(x, y, left_out, fit.slope, fit.intercept)
+    if swapped is not None:
+        first, second = (names[k] for k in swapped)
+        notes.append(f"{first} and {second} fit the line with their values exchanged: labels or places swapped?")
     if not left_out:
         outlier = studentised_outlier(x, y)
-        if outlier is not None and outlier[1] < ALPHA:
+        if outlier is not None and outlier[1] < _SUSPECT:
             k = outlier[0]
             rest = fit_line(np.delete(x, k), np.delete(y, k))
             flags[names[k]] = (

@@ -17,7 +17,7 @@ from phantomcal.phantom.candidates import (
     refine,
     slab_blobs,
 )
-from phantomcal.phantom.extent import lean, whole_range
+from phantomcal.phantom.extent import clearest_slab, lean, whole_range
 from phantomcal.phantom.frame import Frame, dominant_axis, image_frame
 from phantomcal.protocol import Protocol
 from phantomcal.results import Modality, VialLocation
@@ -105,6 +105,8 @@ def locate(
     InputError
         The layout is not in the image, or two orientations explain it equally well.
     """
+    if rotation_deg is not None and not np.isfinite(rotation_deg):
+        raise InputError(f"rotation {rotation_deg} is no angle", "", "give degrees, as in --rotation 90")
     window = (-1000.0, 1000.0) if modality == "ct" else (-1.5, 1.5)
     first = dominant_axis(image, *window) if axis is None else axis
     best: tuple[Frame, Slabs, list[Candidate]] | None = None
@@ -174,6 +176,11 @@ def _straighten(
 ) -> tuple[Frame, Slabs, Candidate, tuple[float, float]]:
     """Turn the frame's third axis onto the vials, when they measurably lean."""
     for _ in range(2):
+        clearest = clearest_slab(slabs, winner)
+        if clearest != winner.slab:
+            along = slabs.along_mm(int(slabs.centres_px[clearest]))
+            there = _again(slabs, winner, np.array([*winner.pose.shift_mm, along]), protocol)
+            winner = there if _as_good(there, winner) else winner
         low, high = whole_range(slabs, winner)
         slope, error = lean(slabs, winner, low, high)
         length = (high - low) * slabs.spacing_mm
@@ -183,15 +190,22 @@ def _straighten(
         along = slabs.along_mm(int(slabs.centres_px[winner.slab]))
         leaning = frame.tilted(slope)
         point = leaning.from_world(frame.to_world(np.append(winner.pose.shift_mm, along)))
-        frame = leaning
-        slabs = prepare(image, frame, protocol, modality)
-        winner = _again(slabs, winner, point, protocol, modality)
+        leaning_slabs = prepare(image, leaning, protocol, modality)
+        there = _again(leaning_slabs, winner, point, protocol)
+        if not _as_good(there, winner):
+            break
+        frame, slabs, winner = leaning, leaning_slabs, there
     low, high = whole_range(slabs, winner)
     return frame, slabs, winner, _usable(slabs, low, high, protocol)
 
 
-def _again(slabs: Slabs, old: Candidate, point: Array, protocol: Protocol, modality: Modality) -> Candidate:
-    """The same candidate, refined in a new frame where the layout's origin passes through `point`."""
+def _as_good(there: Candidate, before: Candidate) -> bool:
+    """Whether hardly a vial was lost on the way."""
+    return bool(there.seen.sum() >= 2 and there.seen.sum() >= 0.75 * before.seen.sum())
+
+
+def _again(slabs: Slabs, old: Candidate, point: Array, protocol: Protocol) -> Candidate:
+    """The same candidate, refined where the layout's origin passes through `point` of the frame."""
     layout = layout_of(protocol)
     slab = int(np.argmin([abs(slabs.along_mm(int(c)) - point[2]) for c in slabs.centres_px]))
     start = type(old.pose)(old.pose.angle_rad, old.pose.mirrored, (float(point[0]), float(point[1])))

@@ -9,7 +9,7 @@ from phantomcal.errors import InputError
 from phantomcal.phantom.calibration import VALUE_UNITS
 from phantomcal.phantom.lines import build_line
 from phantomcal.results import Calibration, Line, Provenance, VialMeasurement
-from phantomcal.tables import numeric_column, row_in_file
+from phantomcal.tables import numeric_column, require_plausible, row_in_file
 from phantomcal.units import CONCENTRATION_UNIT
 
 _CONCENTRATION = "concentration_mmol_per_l"
@@ -52,8 +52,13 @@ def fit_table(
         A column is missing or not numeric, or a group has fewer than two different abscissae.
     """
     columns = {name: numeric_column(table, name, where) for name in (x, y, sd, x_sd) if name}
+    for column in columns.values():
+        require_plausible(column, where)
     if x_sd and not sd:
         raise InputError("errors of x need errors of y too", where, "name both columns: --sd and --x-sd")
+    if x == _CONCENTRATION and (columns[x] < 0).any():
+        row = columns[x].index[int(np.argmax(columns[x] < 0))]
+        raise InputError(f"negative concentration in row {row_in_file(row, 0)}", where, "correct the table")
     complete = pd.DataFrame(columns).notna().all(axis=1)
     warnings = []
     if not complete.all():
@@ -98,6 +103,8 @@ def fit_table(
             )
         except ValueError as error:
             raise InputError(f"{label}: {error}", where, "correct the column or leave it out") from error
+        if modality not in ("ct", "qsm", ""):
+            warnings.append(f"{label}: modality {modality!r} is neither ct nor qsm")
         lines.append(line)
         warnings += [f"{name}: {reason}" for name, reason in flags.items()]
         errors = columns[sd][rows].to_numpy(float) if sd else np.full(len(rows), np.nan)

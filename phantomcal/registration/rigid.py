@@ -124,6 +124,7 @@ def _register(
         overlap_fraction=float(inside_image(ct, moved).mean()),
         turn_deg=float(np.degrees(_rotation(transform).magnitude())),
         runner_up=runner_up,
+        fixed_kind=fixed_kind,
     )
     judgement = judge(evidence)
     spread = max(float(target_error_mm(a, b, points).max()) for k, a in enumerate(results) for b in results[:k])
@@ -215,7 +216,7 @@ class _Stage:
     def descend(self, start: sitk.Euler3DTransform, seed: int) -> sitk.Euler3DTransform:
         """Follow the gradient: quick, but it may stop a little short."""
         method = self._method(seed)
-        method.SetOptimizerAsRegularStepGradientDescent(1.5, 0.01, 100, relaxationFactor=0.85)
+        method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.01, 100, relaxationFactor=0.8)
         method.SetOptimizerScales([_ARM_MM**2] * 3 + [1.0] * 3)
         return self._run(method, start)
 

@@ -80,3 +80,28 @@ def test_an_outlier_without_physics_is_flagged_and_kept() -> None:
     assert list(flags) == ["v2"]
     assert "kept" in flags["v2"]
     assert any("without v2 the slope would be 0.345" in note for note in line.notes)
+
+
+def test_two_vials_that_changed_places_are_both_left_out_and_named_as_a_pair() -> None:
+    x = np.array([0.0, 300, 600, 900, 1200, 1500])
+    y = 0.208 * x
+    y[[3, 5]] = y[[5, 3]]
+    names = [f"Ca{v:.0f}" for v in x]
+    expected = ExpectedSlope(0.208, 0.026, "HU/(mmol/L)", "test")
+    labels = {"material": "calcium", "modality": "ct", "unit": "HU", "abscissa_unit": "mmol/L"}
+    line, flags = build_line(names, x, y, expected=expected, scatter=47.0, **labels)
+    assert set(flags) == {"Ca900", "Ca1500"}
+    assert line.slope == pytest.approx(0.208)
+    assert any("Ca900 and Ca1500 fit the line with their values exchanged" in note for note in line.notes)
+
+
+def test_small_departures_are_no_failures(rng: np.random.Generator) -> None:
+    x = np.array([0.0, 300, 600, 900, 1200, 1500])
+    for _ in range(50):
+        assert failed_vials(x, 0.2 * x + rng.normal(0, 3, 6), 0.2, (0.5, 1.5), 45.0) == []
+
+
+def test_a_constant_series_is_not_established() -> None:
+    line, _ = build_line(list("abc"), np.array([1.0, 2, 3]), np.full(3, 5.0), **LABELS)
+    assert line.p_value is None
+    assert not line.established

@@ -34,9 +34,9 @@ _BESIDE: tuple[_Part, ...] = (
 def _sulci() -> tuple[_Part, ...]:
     """Pockets of fluid under the skull: without them a head is an ellipsoid and its rotation hard to see."""
     rng = np.random.default_rng(11)
-    outward = rng.normal(size=(60, 3))
+    outward = rng.normal(size=(40, 3))
     centres = outward / np.linalg.norm(outward, axis=1, keepdims=True) * (56, 74, 62) + (0, 0, 2)
-    return tuple((tuple(c), tuple(h), 8.0, 1.0) for c, h in zip(centres, rng.uniform(4, 11, (60, 3)), strict=True))
+    return tuple((tuple(c), tuple(h), 8.0, 1.0) for c, h in zip(centres, rng.uniform(4, 11, (40, 3)), strict=True))
 
 
 _PARTS = _SHELLS + _sulci() + _INSIDE + _BESIDE
@@ -70,15 +70,15 @@ def drawn_pair(
 
     mr_grid = grid((92, 108, 76), (2.0, 2.0, 2.5))
     mr_points = world_points(mr_grid)
-    magnitude, brain = draw(mr_points, 3, 0.0)
-    shading = 1 + 0.25 * ((mr_points - CENTRE_MM) / 90) @ rng.normal(0, 1, 3)
+    magnitude, brain = draw(mr_points, 1, 0.0)
+    shading = 1 + 0.12 * ((mr_points - CENTRE_MM) / 90) @ rng.normal(0, 1, 3)
     magnitude = np.hypot(magnitude * shading + rng.normal(0, 0.03, magnitude.shape), rng.normal(0, 0.03, brain.shape))
     ppm = np.where(brain, magnitude * -0.05 + rng.normal(0, 0.01, brain.shape), 0.0)
 
     ct_grid = grid((150, 160, round(186 / slice_mm)), (1.5, 1.5, slice_mm), shift_mm)
     ct_points = world_points(ct_grid)
     matrix, back = np.array(truth.GetMatrix()).reshape(3, 3), np.array(truth.GetTranslation())
-    hu, _ = draw((ct_points - CENTRE_MM - back) @ matrix + CENTRE_MM, 2, -1000.0)
+    hu, _ = draw((ct_points - CENTRE_MM - back) @ matrix + CENTRE_MM, 0, -1000.0)
     if table:
         depth = ct_points[..., 1] - CENTRE_MM[1] - 105
         hu[(depth > 0) & (depth < 5)] = 150.0
@@ -87,22 +87,23 @@ def drawn_pair(
     return Pair(as_image(hu, ct_grid), as_image(800 * magnitude, mr_grid), as_image(ppm, mr_grid), truth, inside)
 
 
-def draw(points_mm: np.ndarray, value: int, outside: float) -> tuple[np.ndarray, np.ndarray]:
-    """Value of each point of the head in its own pose, and which points are brain."""
+def draw(points_mm: np.ndarray, contrast: int, outside: float) -> tuple[np.ndarray, np.ndarray]:
+    """Value of each point of the head in its own pose (contrast 0 CT, 1 MR), and which points are brain."""
     values = np.full(points_mm.shape[:-1], outside)
     brain = np.zeros(values.shape, bool)
     offsets = (points_mm - CENTRE_MM).reshape(-1, 3)
     flat, flat_brain = values.reshape(-1), brain.reshape(-1)
     near = np.flatnonzero((offsets**2).sum(axis=1) < 110**2)
+    near = near[np.argsort(offsets[near, 2])]
     offsets = offsets[near]
-    for number, part in enumerate(_PARTS):
-        half = np.array(part[1])
-        box = np.flatnonzero((np.abs(offsets - np.array(part[0])) < half + _EDGE_MM).all(axis=1))
-        radius = np.sqrt((((offsets[box] - np.array(part[0])) / half) ** 2).sum(axis=1))
-        share = np.clip(0.5 + (1 - radius) * half.prod() ** (1 / 3) / _EDGE_MM, 0, 1)
-        where = near[box]
-        flat[where] += share * (part[value] - flat[where])
-        flat_brain[where[share > 0.5]] = _BRAIN <= number < len(_PARTS) - len(_BESIDE)
+    for number, (centre, half, *contrasts) in enumerate(_PARTS):
+        reach = half[2] + _EDGE_MM
+        part = slice(*np.searchsorted(offsets[:, 2], (centre[2] - reach, centre[2] + reach)))
+        radius = np.sqrt((((offsets[part] - np.array(centre)) / np.array(half)) ** 2).sum(axis=1))
+        share = np.clip(0.5 + (1 - radius) * np.prod(half) ** (1 / 3) / _EDGE_MM, 0, 1)
+        hit = share > 0
+        flat[near[part][hit]] += share[hit] * (contrasts[contrast] - flat[near[part][hit]])
+        flat_brain[near[part][share > 0.5]] = _BRAIN <= number < len(_PARTS) - len(_BESIDE)
     return values, brain
 
 

@@ -1,6 +1,7 @@
 """The verdict follows the evidence, and the predicted error is the scatter that was put in."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from phantomcal.errors import InputError
 from phantomcal.registration.quality import Evidence, judge, require_overlap, target_error_mm
 
 
-def _evidence(error_mm: float = 0.2, axis_share: tuple[float, float, float] = (1, 1, 1), **changes: float) -> Evidence:
+def _evidence(error_mm: float = 0.2, axis_share: tuple[float, float, float] = (1, 1, 1), **changes: Any) -> Evidence:
     """Five repeats whose head points scatter by `error_mm` in all."""
     rng = np.random.default_rng(3)
     shifts = rng.normal(size=(5, 1, 3)) * np.array(axis_share)
@@ -51,6 +52,36 @@ def test_each_doubt_has_its_verdict_and_its_words(changes: dict[str, float], ver
     judgement = judge(_evidence(**changes))
     assert judgement.verdict == verdict
     assert any(words in reason for reason in judgement.reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "passes", "doubts", "fails"),
+    [
+        ("error_mm", [0.0, 0.99], [1.01, 2.99], [3.01]),
+        ("mutual_information", [0.66, 2.0], [0.64, 0.21], [0.19]),
+        ("overlap_fraction", [0.71, 1.0], [0.69, 0.26], [0.24, 0.0]),
+        ("turn_deg", [0.0, 44.9], [45.1, 180.0], []),
+        ("runner_up", [0.0, 0.84], [0.86, 1.0], []),
+        ("mutual_information_start", [0.0, 0.91], [], [0.93]),
+    ],
+)
+def test_verdicts_change_at_their_limits(
+    name: str, passes: list[float], doubts: list[float], fails: list[float]
+) -> None:
+    """The limits users are told: 1 and 3 mm, 0.65 and 0.20 nats, 70 and 25 %, 45 degrees, 85 %, 0.02 nats lost."""
+    for verdict, values in (("pass", passes), ("review", doubts), ("fail", fails)):
+        for value in values:
+            judgement = judge(_evidence(**{name: value}))
+            assert judgement.verdict == verdict, (name, value)
+            assert len(judgement.reasons) == 1
+            assert judgement.reasons[0]
+
+
+def test_a_susceptibility_map_is_expected_to_share_less() -> None:
+    changes = {"mutual_information": 0.55, "mutual_information_start": 0.1}
+    assert judge(_evidence(**changes)).verdict == "review"
+    assert judge(_evidence(**changes, fixed_kind="qsm")).verdict == "pass"
+    assert judge(_evidence(**changes | {"mutual_information": 0.47}, fixed_kind="qsm")).verdict == "review"
 
 
 def test_one_failure_outweighs_many_doubts() -> None:
