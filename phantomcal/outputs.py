@@ -99,6 +99,9 @@ def output_file(path: str | Path) -> Iterator[Path]:
     scratch = final.with_name(f".{final.stem}.partial{final.suffix}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write ({error.strerror})", str(path), "choose a writable place with -o") from error
+    try:
         yield scratch
         scratch.replace(final)
     except BaseException:

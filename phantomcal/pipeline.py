@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,6 +83,8 @@ def run_study(
     """
     import pandas as pd
 
+    if jobs < 0:
+        raise InputError(f"{jobs} processes", "--jobs", "give a number of processes, or 0 for one per core")
     started = time.perf_counter()
     tell = progress or (lambda what, done, total: None)
     study = read_study(folder)
@@ -98,7 +101,7 @@ def run_study(
             (target / "regions").mkdir()
             table.to_csv(target / "regions" / "regions.csv", index=False, float_format="%.8g", lineterminator="\n")
             correlation = _correlate(table, by, target, steps)
-        if not phantoms and correlation is None and not any(p.alignment for p in people):
+        if not phantoms and table.empty and not any(p.alignment for p in people):
             reasons = "; ".join(dict.fromkeys(s.message for s in steps if s.message)) or "no phantom, CT, map or labels"
             raise InputError(
                 f"nothing in the study could be analysed ({reasons})",
@@ -189,7 +192,8 @@ def _in_processes(people: list[Session], target: Path, jobs: int) -> Iterator[tu
         for k, session in enumerate(people):
             yield k, analyse_person(session, target, k in pictured, threads=0)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # Fresh interpreters: forking a process whose libraries run threads can hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         pending = {pool.submit(analyse_person, s, target, k in pictured, 1): k for k, s in enumerate(people)}
         while pending:
             finished, _ = wait(pending, return_when=FIRST_COMPLETED)

@@ -15,7 +15,9 @@ from phantomcal.units import CONCENTRATION_UNIT, concentration_factor
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )
 
 
 class Abscissa(_Strict):
