@@ -270,7 +270,7 @@ def _analyse(session: Session, target: Path, with_picture: bool, result: PersonR
         status = "done" if alignment.verdict == "pass" else "review" if alignment.verdict == "review" else "failed"
         message = "" if status == "done" else "; ".join(alignment.reasons)
         outcomes.append(StepOutcome(step="register", **where, status=status, message=message))
-        if with_picture:
+        if with_picture or alignment.verdict != "pass":
             picture = aligned_picture(fixed.image, ct.image, transform, session.label)
     rows: list[dict[str, Any]] = []
     if session.labels is None and session.lesions is None:

@@ -160,7 +160,7 @@ class Alignment(Record):
     mutual_information: float
     mutual_information_start: float
     overlap_fraction: float = Field(description="Share of the MR head that lies inside the CT field of view")
-    start_spread_mm: float = Field(description="Largest distance between the results of the best independent starts")
+    start_spread_mm: float = Field(description="Largest distance between the results of the independent repeats")
     predicted_error_mm: float = Field(description="Estimate of the target error from independent repeats")
     n_repeats: int
     fixed_kind: Literal["magnitude", "qsm"] = "magnitude"

@@ -279,8 +279,6 @@ def sample_step(
         session=session,
     )
     notes = [n for v in (regions, moving, susceptibility) if v is not None for n in v.notes]
-    if moving and susceptibility and transform is None:
-        notes.insert(0, "no --transform: CT and QSM map are taken to lie in one space as their headers say")
     frame.attrs["warnings"] = [*notes, *frame.attrs.get("warnings", [])]
     with output_file(out) as path:
         table_writer(out)(frame, path)

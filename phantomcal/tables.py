@@ -49,18 +49,18 @@ def read_table(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     suffix = path.suffix.lower()
     if path.is_dir():
-        raise InputError("a table was expected but this is a folder", str(path), f"give a {_listed(SUFFIXES)} file")
+        raise InputError("a table was expected but this is a folder", path.name, f"give a {_listed(SUFFIXES)} file")
     if not path.is_file():
-        raise InputError("the table does not exist", str(path), "check the path")
+        raise InputError("the table does not exist", path.name, "check the path")
     if suffix not in SUFFIXES:
         raise InputError(
-            f"unknown table format {suffix or 'without a suffix'!r}", str(path), f"save it as {_listed(SUFFIXES)}"
+            f"unknown table format {suffix or 'without a suffix'!r}", path.name, f"save it as {_listed(SUFFIXES)}"
         )
     if path.stat().st_size == 0:
-        raise InputError("the table is empty", str(path), "export it again")
+        raise InputError("the table is empty", path.name, "export it again")
     frame = _read_parquet(path) if suffix in (".parquet", ".pq") else _read_text(path, suffix)
     if frame.empty:
-        raise InputError("the table has a header but no rows", str(path), "export it again")
+        raise InputError("the table has a header but no rows", path.name, "export it again")
     return frame
 
 
@@ -191,7 +191,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         frame = pd.read_parquet(path)
     except Exception as error:
         # pyarrow raises its own, OS and value errors for a broken file; all mean the same here.
-        raise InputError("not a readable Parquet file", str(path), "export it again") from error
+        raise InputError("not a readable Parquet file", path.name, "export it again") from error
     frame.columns = _column_names([str(name) for name in frame.columns], path)
     return frame.reset_index(drop=True)
 
@@ -224,9 +224,9 @@ def _read_text(path: Path, suffix: str) -> pd.DataFrame:
             rows.append(cells)
             lines.append(reader.line_num)
     except csv.Error as error:
-        raise InputError(f"unreadable table ({error}, row {reader.line_num})", str(path), "export it again") from error
+        raise InputError(f"unreadable table ({error}, row {reader.line_num})", path.name, "export it again") from error
     if not names:
-        raise InputError("the table is empty", str(path), "export it again")
+        raise InputError("the table is empty", path.name, "export it again")
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in names]
     # Spreadsheets leave nameless, empty columns at the edge.
     kept = [i for i, name in enumerate(names) if name or any(columns[i])]
@@ -246,9 +246,9 @@ def _decoded(path: Path) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise InputError("the table is not UTF-8 text", str(path), "save it as CSV in UTF-8") from error
+        raise InputError("the table is not UTF-8 text", path.name, "save it as CSV in UTF-8") from error
     if "\0" in text:
-        raise InputError("the table is not text", str(path), "save it as CSV in UTF-8")
+        raise InputError("the table is not text", path.name, "save it as CSV in UTF-8")
     return text
 
 
@@ -260,7 +260,7 @@ def _column_names(names: list[str], path: Path) -> list[str]:
     stripped = [name.strip() for name in names]
     for name in stripped:
         if stripped.count(name) > 1:
-            raise InputError(f"column {name!r} is there twice", str(path), "rename or remove one of them")
+            raise InputError(f"column {name!r} is there twice", path.name, "rename or remove one of them")
     return stripped
 
 

@@ -97,6 +97,10 @@ def calibrate(
                 mirrored=mirrored,
                 rotation_deg=rotation_deg,
             )
+        elif mirrored is not None or rotation_deg is not None:
+            raise InputError(
+                f"{protocol.name} has no layout to turn or mirror", "--rotation or --mirror", "leave the option out"
+            )
         else:
             placed, along = placed_by_value(volume.image, protocol, modality, where=volume.source.name, axis=axis)
             place = locate(
@@ -127,6 +131,15 @@ def calibrate(
                 "(add ReconstructionAlgorithm and ReferenceRegion to the JSON sidecar)"
             )
         warnings += ([note] if note else []) + [f"{v.vial_id} ({modality}): {v.flag}" for v in flagged if v.flag]
+    if not lines:
+        raise InputError(
+            "no series has two different abscissae, so there is no line to fit",
+            protocol.name,
+            "give the series more levels, or set single_line",
+        )
+    drawn = {(line.material, line.modality) for line in lines}
+    alone = sorted({(v.series, v.modality) for v in vials} - drawn)
+    warnings += [f"{series} ({modality}): all vials at one abscissa, no line" for series, modality in alone]
     warnings += [f"{line.material} ({line.modality}): {note}" for line in lines for note in line.notes]
     record = Calibration(
         protocol=protocol.name,

@@ -88,7 +88,7 @@ def fit_table(
             )
         names = [str(table[identity][r]) if identity else f"row {row_in_file(r, k)}" for k, r in enumerate(rows)]
         modality = str(values.get("modality", _guess_modality(y)))
-        unit = str(table["unit"][rows[0]]) if "unit" in table.columns else VALUE_UNITS.get(modality, y)
+        unit = _unit(table.loc[rows], modality, y, label, where)
         try:
             line, flags = build_line(
                 names,
@@ -143,3 +143,15 @@ def _guess_modality(column: str) -> str:
     if "hu" in words or "ct" in words:
         return "ct"
     return "qsm" if {"ppm", "ppb", "chi", "qsm"} & set(words) else ""
+
+
+def _unit(rows: pd.DataFrame, modality: str, y: str, label: str, where: str) -> str:
+    """Unit of the values of a group: the table's own, else the one the column's name says, else the modality's."""
+    if "unit" in rows.columns:
+        units = sorted({str(u) for u in rows["unit"]})
+        if len(units) > 1:
+            raise InputError(f"{label}: values in {' and '.join(units)}", where, "bring them to one unit")
+        return units[0]
+    if "ppb" in y.lower():
+        return "ppb"
+    return VALUE_UNITS.get(modality, y)

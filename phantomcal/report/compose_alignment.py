@@ -50,7 +50,7 @@ def alignment_report(alignment: Alignment, pictures: Sequence[Figure] = (), subt
         key_numbers=[
             error_key(alignment),
             KeyNumber(
-                "Spread of the best starts",
+                "Spread of the repeats",
                 f"{fixed(alignment.start_spread_mm)} mm",
                 "largest distance between results of independent starts",
             ),
@@ -107,7 +107,7 @@ def alignment_section(alignments: Mapping[str, Alignment], pictures: Mapping[str
     more = sum(name in pictures for name in alignments) - len(shown)
     intro = _HOW_TO_LOOK
     if more > 0:
-        intro += f" Shown are the {len(shown)} least certain; {more} more are in the subjects' own folders."
+        intro += f" Shown are {len(shown)} of them, the least certain first; {more} more are in the table."
     warnings = [f"{name}: {text}" for name, alignment in alignments.items() for text in alignment.warnings]
     return Section("Alignment of CT to MR", intro, blocks, warnings)
 
@@ -167,7 +167,7 @@ def _subjects_table(alignments: Mapping[str, Alignment]) -> TableBlock:
             "subject": "Subject",
             "verdict": "Verdict",
             "error": "Predicted error",
-            "spread": "Spread of starts",
+            "spread": "Spread of repeats",
             "overlap": "Overlap",
             "rotation": "Rotation x, y, z",
             "translation": "Translation x, y, z",

@@ -240,11 +240,15 @@ def _require_plausible_unit(values: NDArray[Any], unit: str, origin: str, where:
     said = "no unit is given, so ppm is assumed" if origin == "assumed" else f"the unit said ({origin}) is {unit}"
     if unit == "ppm" and largest > LARGEST_PLAUSIBLE_PPM:
         raise InputError(
-            f"values up to {largest:.3g} cannot be ppm and look like ppb ({said})", where, "pass --qsm-unit ppb"
+            f"values up to {largest:.3g} cannot be ppm and look like ppb ({said})",
+            where,
+            "pass --qsm-unit ppb, or say Units in the JSON sidecar",
         )
     if unit == "ppb" and largest < SMALLEST_PLAUSIBLE_PPB:
         raise InputError(
-            f"values up to {largest:.3g} cannot be ppb and look like ppm ({said})", where, "pass --qsm-unit ppm"
+            f"values up to {largest:.3g} cannot be ppb and look like ppm ({said})",
+            where,
+            "pass --qsm-unit ppm, or say Units in the JSON sidecar",
         )
 
 

@@ -104,12 +104,26 @@ def test_row_order_changes_nothing_at_all(seed: int) -> None:
 @given(seed=TABLES, offset=st.floats(-1000, 1000), scale=st.floats(0.01, 100), sign=st.sampled_from([1, -1]))
 def test_other_units_change_the_line_only(seed: int, offset: float, scale: float, sign: int) -> None:
     table = simulated(np.random.default_rng(seed), {"a": 0.8, "b": -0.6, "c": 0.1}, n=15)
-    scaled = table.assign(qsm_ppm=offset + sign * scale * table["qsm_ppm"])
-    one, other = correlate(table), correlate(scaled)
+    scaled = table.assign(field=offset + sign * scale * table["qsm_ppm"])  # a name without a unit takes any size
+    one, other = correlate(table), correlate(scaled, y="field")
     assert_equal(one, other, sign)
     for a, b in zip(one.regions, other.regions, strict=True):
         assert b.slope == pytest.approx(sign * scale * a.slope, rel=1e-6, abs=1e-9 * scale)
         assert b.slope_se == pytest.approx(scale * a.slope_se, rel=1e-6)
+
+
+def test_a_ppm_column_in_ppb_is_refused(rng: np.random.Generator) -> None:
+    table = simulated(rng, {"a": 0.8})
+    with pytest.raises(InputError, match=r"'qsm_ppm' cannot be ppm.*divide by 1000"):
+        correlate(table.assign(qsm_ppm=1000 * table["qsm_ppm"]))
+
+
+def test_useless_covariates_are_refused(rng: np.random.Generator) -> None:
+    table = simulated(rng, {"a": 0.8}).assign(scanner="one")
+    with pytest.raises(InputError, match="'scanner' is constant"):
+        correlate(table, covariates=["scanner"])
+    with pytest.raises(InputError, match="one of the two columns"):
+        correlate(table, covariates=["ct_hu"])
 
 
 @settings(max_examples=10, deadline=None)
