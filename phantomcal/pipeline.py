@@ -341,7 +341,7 @@ def _correlate(table: "pd.DataFrame", by: str, target: Path, steps: list[StepOut
         return None
     folder = target / "correlation"
     folder.mkdir()
-    write_correlation(record, table, folder, subject="subject_id")
+    write_correlation(record, table, folder)
     steps.append(StepOutcome(step="correlate", status="done"))
     return record
 

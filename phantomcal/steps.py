@@ -334,7 +334,7 @@ def correlate_step(
         update={"provenance": provenance("correlate", [input_file("table", table)], parameters, started)}
     )
     with output_folder(out) as folder:
-        write_correlation(record, frame, folder, subject=keys["subject"])
+        write_correlation(record, frame, folder)
     return record
 
 
@@ -344,7 +344,7 @@ def _column(given: str | None, default: str) -> str | None:
     return None if given.strip().lower() in ("", "none") else given
 
 
-def write_correlation(record: Correlation, frame: "pd.DataFrame", folder: Path, subject: str | None) -> None:
+def write_correlation(record: Correlation, frame: "pd.DataFrame", folder: Path) -> None:
     """correlation.csv, correlation.json and report.html of one correlation."""
     from phantomcal.correlation.correlate import correlation_frame
     from phantomcal.report.compose_correlation import correlation_report

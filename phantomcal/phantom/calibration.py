@@ -87,35 +87,22 @@ def calibrate(
                 "choose another protocol, or add the modality to a copy of this one",
             )
         warnings += volume.notes
-        if protocol.has_layout:
-            place = locate(
-                volume.image,
-                protocol,
-                modality,
-                where=volume.source.name,
-                axis=axis,
-                mirrored=mirrored,
-                rotation_deg=rotation_deg,
-            )
-        elif mirrored is not None or rotation_deg is not None:
-            raise InputError(
-                f"{protocol.name} has no layout to turn or mirror", "--rotation or --mirror", "leave the option out"
-            )
-        else:
+        placed, along, side, turn = protocol, axis, mirrored, rotation_deg
+        if not protocol.has_layout:
+            if mirrored is not None or rotation_deg is not None:
+                raise InputError(
+                    f"{protocol.name} has no layout to turn or mirror", "--rotation or --mirror", "leave the option out"
+                )
+            # The places are those of this very image, so only the unturned pose is asked for.
             placed, along = placed_by_value(volume.image, protocol, modality, where=volume.source.name, axis=axis)
-            place = locate(
-                volume.image,
-                placed,
-                modality,
-                where=volume.source.name,
-                axis=along,
-                mirrored=False,
-                rotation_deg=0.0,
-            )
+            side, turn = False, 0.0
             warnings.append(
                 f"{modality}: {protocol.name} has no layout: vials are named in order of value, so that their order on "
                 "the line is built in"
             )
+        place = locate(
+            volume.image, placed, modality, where=volume.source.name, axis=along, mirrored=side, rotation_deg=turn
+        )
         located[modality] = place
         radii[modality] = [
             mask_radius_mm(volume.image, protocol, modality, v, place.frame.image_axis) for v in protocol.vials
