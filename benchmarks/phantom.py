@@ -46,9 +46,9 @@ def analyse(
     import SimpleITK as sitk
 
     from phantomcal.errors import InputError
-    from phantomcal.phantom.calibration import series_lines
     from phantomcal.phantom.locate import locate
     from phantomcal.phantom.sample import measure
+    from phantomcal.phantom.series import series_lines
     from phantomcal.protocol import load_protocol
 
     protocol = load_protocol(PROTOCOL)

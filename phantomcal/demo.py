@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from phantomcal.errors import InputError
 from phantomcal.pipeline import run_study
 from phantomcal.results import StudyRun
-from phantomcal.steps import simulate_study_step
+from phantomcal.steps.simulation import simulate_study_step
 
 ProgressCallback = Callable[[str, int, int], None]
 

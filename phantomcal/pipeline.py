@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from phantomcal.errors import InputError, PhantomcalError
 from phantomcal.outputs import hash_files, output_folder, provenance, write_record
 from phantomcal.results import Alignment, Calibration, InputFile, StepOutcome, StudyRun
-from phantomcal.steps import run_calibration, write_calibration, write_correlation
+from phantomcal.steps.calibration import run_calibration, write_calibration
+from phantomcal.steps.regions import write_correlation
 from phantomcal.study import Session, Study, nearest_phantom, read_study
 
 if TYPE_CHECKING:

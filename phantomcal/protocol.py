@@ -27,6 +27,9 @@ class Abscissa(_Strict):
         "concentration", description="concentration, nominal attenuation, relative electron density, ..."
     )
     unit: str = Field(CONCENTRATION_UNIT, description="Unit of the vials' values in this file")
+    relative_sd: float | None = Field(
+        None, ge=0, lt=1, description="Relative standard uncertainty of the values, for vials without one of their own"
+    )
 
 
 class SlopeReference(_Strict):
@@ -54,6 +57,7 @@ class Vial(_Strict):
         validation_alias=AliasChoices("value", "concentration"),
         description="Abscissa in the protocol's unit; a concentration may be written as `concentration`",
     )
+    sd: float | None = Field(None, ge=0, description="Standard uncertainty of the value, in the protocol's unit")
     x_mm: float | None = None
     y_mm: float | None = None
     radius_mm: float | None = Field(None, gt=0)
@@ -78,6 +82,10 @@ class Tolerances(_Strict):
         default_factory=dict, description="Distance of a vial from its line that makes it suspect, in HU or ppm"
     )
     slope_ratio: tuple[float, float] = Field((0.5, 1.5), description="Accepted measured over expected slope")
+    slope_drift_percent: dict[Modality, tuple[float, float]] = Field(
+        default_factory=dict,
+        description="Change of a slope against its baseline that warns, and that fails, in percent",
+    )
 
 
 class Protocol(_Strict):
@@ -95,10 +103,14 @@ class Protocol(_Strict):
     abscissa: Abscissa = Abscissa()
     geometry: Geometry
     temperature_celsius: float = Field(20.0, gt=-50, lt=100)
+    temperature_sd_celsius: float | None = Field(None, ge=0, description="Standard uncertainty of the temperature")
+    batch: str = Field("", description="Batch or lot of the vials, for the certificate")
     field_tesla: float = Field(3.0, gt=0)
     tube_voltage_kvp: float = Field(120.0, gt=0)
     single_line: str = Field("", description="When set, all vials form one line of this name, whatever their material")
-    reference: Literal["none", "water"] = Field("none", description="What QSM values are referred to")
+    reference: Literal["none", "water", "phantom"] = Field(
+        "none", description="What QSM values are referred to: nothing, the water vials, or the whole phantom body"
+    )
     materials: dict[str, Material] = Field(default_factory=dict)
     vials: list[Vial] = Field(min_length=2)
     tolerances: Tolerances = Tolerances()
@@ -154,6 +166,15 @@ class Protocol(_Strict):
         if not self.is_concentration:
             return vial.value
         return vial.value * concentration_factor(self.abscissa.unit, self._molar_mass(vial.material))
+
+    def abscissa_sd_of(self, vial: Vial) -> float | None:
+        """Standard uncertainty of a vial's abscissa in `abscissa_unit`; None when the protocol states none."""
+        if vial.sd is None and self.abscissa.relative_sd is None:
+            return None
+        sd = vial.sd if vial.sd is not None else (self.abscissa.relative_sd or 0.0) * abs(vial.value)
+        if not self.is_concentration:
+            return sd
+        return sd * concentration_factor(self.abscissa.unit, self._molar_mass(vial.material))
 
     def series_of(self, vial: Vial) -> str:
         """Name of the line a vial belongs to."""

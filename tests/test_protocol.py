@@ -192,7 +192,7 @@ def _vial(number: int, **fields: object) -> Change:
         (lambda raw: raw.update(schema_version=2), ["schema_version"]),
         (lambda raw: raw.update(modalities=["pet"]), ["modalities", "'ct' or 'qsm'"]),
         (lambda raw: raw.update(modalities=[]), ["modalities", "at least 1"]),
-        (lambda raw: raw.update(reference="air"), ["reference", "'none' or 'water'"]),
+        (lambda raw: raw.update(reference="air"), ["reference", "'none', 'water' or 'phantom'"]),
         (lambda raw: raw.update(field_tesla=0), ["field_tesla", "greater than 0"]),
         (lambda raw: raw.update(temperature_celsius=300), ["temperature_celsius", "less than 100"]),
         (lambda raw: raw["materials"]["iron"].update(substance="phlogiston"), ["'phlogiston' of 'iron'", "ferritin"]),

@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.lines import build_line, number
+from phantomcal.phantom.lines import number
 from phantomcal.phantom.locate import Located, locate
 from phantomcal.phantom.sample import mask_radius_mm, measure
+from phantomcal.phantom.series import series_lines, status_of
 from phantomcal.phantom.unplaced import placed_by_value
 from phantomcal.protocol import Protocol
 from phantomcal.results import Calibration, Line, Modality, Provenance, VialMeasurement
 from phantomcal.volumes import Volume
-
-_SERIES_SCATTER = 0.15
-VALUE_UNITS = {"ct": "HU", "qsm": "ppm"}
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def calibrate(
         protocol=protocol.name,
         title=protocol.title,
         session=session,
-        status=_status(lines, vials),
+        status=status_of(lines, vials),
         lines=lines,
         vials=vials,
         locations=[place.record for place in located.values()],
@@ -163,54 +161,6 @@ def _refer(
         [v.model_copy(update={"value": v.value - zero}) for v in measured],
         f"qsm: {number(zero)} ppm, the mean of the water vials {', '.join(v.vial_id for v in water)}, was subtracted",
     )
-
-
-def series_lines(
-    measured: list[VialMeasurement], protocol: Protocol, modality: Modality
-) -> tuple[list[Line], list[VialMeasurement]]:
-    """A line per series, and the vials with their flags."""
-    lines: list[Line] = []
-    flags: dict[str, tuple[str, bool]] = {}
-    for series in dict.fromkeys(v.series for v in measured):
-        members = [v for v in measured if v.series == series]
-        x, y = (np.array([getattr(v, name) for v in members], float) for name in ("abscissa", "value"))
-        if len(np.unique(x)) < 2:
-            continue
-        expected = protocol.expected_slope(series, modality)
-        scatter = protocol.tolerances.vial_deviation.get(modality)
-        if scatter is None and expected is not None:
-            floor = 5.0 if modality == "ct" else 0.02
-            scatter = max(_SERIES_SCATTER * abs(expected.value) * float(np.ptp(x)), floor)
-        line, suspects = build_line(
-            [v.vial_id for v in members],
-            x,
-            y,
-            material=series,
-            modality=modality,
-            unit=VALUE_UNITS[modality],
-            abscissa_unit=protocol.abscissa_unit,
-            expected=expected,
-            slope_ratio=protocol.tolerances.slope_ratio,
-            scatter=scatter,
-        )
-        lines.append(line)
-        flags |= {name: (reason, name not in line.excluded) for name, reason in suspects.items()}
-    marked = [
-        v.model_copy(update={"flag": flags[v.vial_id][0], "used": flags[v.vial_id][1]}) if v.vial_id in flags else v
-        for v in measured
-    ]
-    return lines, marked
-
-
-def _status(lines: list[Line], vials: list[VialMeasurement]) -> Any:
-    broken = [
-        n for line in lines for n in line.notes if "times the expected one" in n or "contradicts its protocol" in n
-    ]
-    if broken:
-        return "fail"
-    if any(v.flag for v in vials) or not all(line.established for line in lines):
-        return "warn"
-    return "pass"
 
 
 def _references(protocol: Protocol, volumes: Sequence[Volume]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.calibration import VALUE_UNITS
 from phantomcal.phantom.lines import build_line
+from phantomcal.phantom.series import VALUE_UNITS
 from phantomcal.results import Calibration, Line, Provenance, VialMeasurement
 from phantomcal.tables import numeric_column, require_plausible, row_in_file
 from phantomcal.units import CONCENTRATION_UNIT

@@ -1,0 +1,30 @@
+"""The command `fit`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phantomcal.cli.options import Out, app
+
+
+@app.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet: a row per vial.")],
+    out: Out,
+    x: Annotated[str, typer.Option("--x", help="Column of the abscissa.")] = "concentration_mmol_per_l",
+    y: Annotated[str, typer.Option("--y", help="Column of the measured value.")] = "value",
+    by: Annotated[
+        str | None, typer.Option("--by", help="Columns that tell lines apart, or none.  [default: material,modality]")
+    ] = None,
+    sd: Annotated[str | None, typer.Option("--sd", help="Column of the standard error of y: weighted fit.")] = None,
+    x_sd: Annotated[
+        str | None, typer.Option("--x-sd", help="Column of the standard error of x: errors in both axes.")
+    ] = None,
+) -> None:
+    """Fit calibration lines to vials measured elsewhere."""
+    from phantomcal.steps.fit import fit_step
+    from phantomcal.terminal import show_calibration
+
+    record = fit_step(table, out, x=x, y=y, by=by, sd=sd, x_sd=x_sd)
+    show_calibration(record, out)

@@ -1,0 +1,36 @@
+"""What all records share: frozen fields, provenance, the words a result may use."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = "1.0"
+
+Modality = Literal["ct", "qsm"]
+Interval = Annotated[tuple[float, float], Field(description="Lower and upper bound")]
+Behaviour = Literal["paramagnetic", "diamagnetic", "undetermined"]
+Verdict = Literal["pass", "review", "fail"]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, no unknown fields, NaN written as null."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class InputFile(Record):
+    """One input, named by role and content so that no patient's folder name travels on."""
+
+    role: str = Field(description="What the input was used as: ct, qsm, labels, table, ...")
+    name: str = Field(description="File name without folders; DICOM folders are described, not named")
+    sha256: str = Field(description="Hash of the content")
+
+
+class Provenance(Record):
+    """What made a result: inputs by hash, versions, parameters. Only `run` differs between two equal runs."""
+
+    command: str
+    inputs: list[InputFile] = Field(default_factory=list)
+    versions: dict[str, str] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    run: dict[str, Any] = Field(default_factory=dict, description="Date, duration: the only fields that vary")

@@ -1,0 +1,46 @@
+"""`simulate`: scans with known truth."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from phantomcal.errors import InputError
+from phantomcal.outputs import output_folder
+from phantomcal.protocol import load_protocol
+
+
+def simulate_phantom_step(protocol_name: str, seed: int, out: Path) -> None:
+    """`phantomcal simulate phantom`."""
+    from phantomcal.simulate.phantom import simulate_phantom
+    from phantomcal.simulate.write import write_phantom
+
+    protocol = load_protocol(protocol_name)
+    with output_folder(out) as folder:
+        write_phantom(simulate_phantom(protocol, seed), folder)
+
+
+def simulate_head_step(seed: int, out: Path, ct_slice_mm: float) -> None:
+    """`phantomcal simulate head`."""
+    from phantomcal.simulate.head import HeadOptions, simulate_head
+    from phantomcal.simulate.write import write_head
+
+    if not 0.5 <= ct_slice_mm <= 10:
+        raise InputError(f"CT slices of {ct_slice_mm:g} mm cannot be simulated", "", "choose 0.5 to 10 mm")
+    with output_folder(out) as folder:
+        write_head(simulate_head(seed, options=HeadOptions(ct_spacing_mm=(0.5, 0.5, ct_slice_mm))), folder)
+
+
+def simulate_study_step(out: Path, seed: int, subjects: int, jobs: int, progress: Any = None) -> None:
+    """`phantomcal simulate study`: the truth is written beside the study folder."""
+    from phantomcal.simulate.study import simulate_study
+
+    if subjects < 3:
+        raise InputError(f"{subjects} subjects give no correlation", "", "simulate at least 3")
+    total = subjects + 1
+    simulate_study(
+        out,
+        seed,
+        n_subjects=subjects,
+        jobs=jobs or os.cpu_count() or 1,
+        progress=(lambda _, share: progress("simulate", round(share * total), total)) if progress else None,
+    )
