@@ -89,7 +89,8 @@ def _clear(folder: Path, study: Path, truth_file: Path, results: Path) -> None:
         raise InputError("the demo folder is a file", str(folder), "name another folder")
     if study.exists() and not truth_file.exists():
         raise InputError("the folder holds a study that is no demo", str(study), "name another folder")
-    for old in (study, results):
+    unfinished = results.with_name(f".{results.name}.work")  # of a demo that was cut short
+    for old in (study, results, unfinished):
         if old.is_dir() and truth_file.exists():
             shutil.rmtree(old)
     truth_file.unlink(missing_ok=True)

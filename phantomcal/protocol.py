@@ -13,6 +13,8 @@ from phantomcal.results import Modality
 from phantomcal.shipped import shipped_folder
 from phantomcal.units import CONCENTRATION_UNIT, concentration_factor
 
+_COMMANDS = ("draft", "show")  # `phantomcal protocols NAME` could not tell them from a name
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(
@@ -87,6 +89,13 @@ class Tolerances(_Strict):
         description="Change of a slope against its baseline that warns, and that fails, in percent",
     )
 
+    @model_validator(mode="after")
+    def _ordered(self) -> "Tolerances":
+        low, high = self.slope_ratio
+        if not 0 <= low < high:
+            raise ValueError(f"slope_ratio [{low:g}, {high:g}] is no range; give the lower bound first, from 0")
+        return self
+
 
 class Protocol(_Strict):
     """A phantom described as data; the YAML files in protocols/ hold these fields.
@@ -120,10 +129,19 @@ class Protocol(_Strict):
         repeated = [k for k, n in Counter(v.id for v in self.vials).items() if n > 1]
         if repeated:
             raise ValueError(f"duplicate vial id {', '.join(map(repr, repeated))}; give each vial its own id")
+        if self.name in _COMMANDS:
+            raise ValueError(f"no protocol can be called {self.name!r}: it is a command of `phantomcal protocols`")
         placed = [v.x_mm is not None and v.y_mm is not None for v in self.vials]
         if any(placed) and not all(placed):
             missing = ", ".join(repr(v.id) for v, p in zip(self.vials, placed, strict=True) if not p)
             raise ValueError(f"no x_mm and y_mm for vial {missing}; give every vial a place, or none")
+        for k, vial in enumerate(self.vials if all(placed) else []):
+            for other in self.vials[:k]:
+                apart = float(((vial.x_mm or 0) - (other.x_mm or 0)) ** 2 + ((vial.y_mm or 0) - (other.y_mm or 0)) ** 2)
+                if apart**0.5 < max(self.radius_of(vial), self.radius_of(other)):
+                    raise ValueError(
+                        f"vials {other.id!r} and {vial.id!r} stand in each other: {apart**0.5:.1f} mm between centres"
+                    )
         for name, material in self.materials.items():
             if material.substance and material.substance not in SUBSTANCES:
                 raise ValueError(
@@ -203,7 +221,9 @@ class Protocol(_Strict):
             return None
         if modality == "ct":
             return expected_ct_slope(entry.substance, self.tube_voltage_kvp)
-        return expected_qsm_slope(entry.substance, self.temperature_celsius, self.field_tesla)
+        return expected_qsm_slope(
+            entry.substance, self.temperature_celsius, self.field_tesla, self.temperature_sd_celsius
+        )
 
 
 def builtin_protocols() -> dict[str, Path]:
@@ -245,6 +265,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         ) from error
     if not isinstance(raw, dict):
         raise InputError("a protocol must be a mapping of fields", path.name, "see `phantomcal protocols qsm-20-vial`")
+    _require_filled(raw, path.name)
     try:
         return Protocol.model_validate(raw)
     except ValidationError as error:
@@ -253,6 +274,21 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         ) from error
     except InputError as error:
         raise InputError(error.what, f"{path.name}, {error.where}" if error.where else path.name, error.fix) from error
+
+
+def _require_filled(raw: dict[str, Any], where: str) -> None:
+    """Refuse a draft whose nulls have not been filled in, naming all of them at once."""
+    open_fields: list[str] = [name for name in ("title", "source") if name in raw and raw[name] is None]
+    vials = [v for v in raw["vials"] if isinstance(v, dict)] if isinstance(raw.get("vials"), list) else []
+    for field in ("material", "concentration", "value"):
+        ids = [str(v.get("id", "?")) for v in vials if field in v and v[field] is None]
+        if len(ids) > 1 or (ids and open_fields):  # a single one is a slip, named in its place
+            named = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
+            open_fields.append(f"{field} of {named}")
+    if open_fields:
+        raise InputError(
+            f"a draft that is not filled in: {'; '.join(open_fields)}", where, "replace every null by what is known"
+        )
 
 
 def _in_words(error: ValidationError, raw: dict[str, Any]) -> str:

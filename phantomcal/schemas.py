@@ -8,7 +8,17 @@ from pydantic import BaseModel
 
 from phantomcal.outputs import to_json
 from phantomcal.protocol import Protocol
-from phantomcal.results import Alignment, Calibration, Correlation, StudyRun
+from phantomcal.results import (
+    Alignment,
+    Calibration,
+    Comparison,
+    Concentrations,
+    Correlation,
+    HistoryChart,
+    RegionComparison,
+    Repeatability,
+    StudyRun,
+)
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
@@ -16,8 +26,13 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     records: dict[str, type[BaseModel]] = {
         "protocol": Protocol,
         "calibration": Calibration,
+        "concentrations": Concentrations,
+        "repeatability": Repeatability,
+        "history": HistoryChart,
+        "scanners": Comparison,
         "registration": Alignment,
         "correlation": Correlation,
+        "comparison": RegionComparison,
         "results": StudyRun,
     }
     return {name: record.model_json_schema() for name, record in records.items()}

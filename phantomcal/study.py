@@ -12,6 +12,7 @@ from phantomcal.errors import InputError
 from phantomcal.tables import read_table
 
 _VOLUMES = (".nii.gz", ".nii", ".mha", ".nrrd")
+_TRANSFORMS = (".tfm", ".h5", ".mat", ".txt")
 _KNOWN_COLUMNS = {"participant_id", "protocol"}
 
 
@@ -26,6 +27,8 @@ class Session:
     acquired : datetime.date or None
         From ``sub-X_sessions.tsv``.
     ct, chimap, magnitude, labels, lookup, lesions, lesion_lookup : pathlib.Path or None
+    transform : pathlib.Path or None
+        A given alignment (ITK, MR points to CT points), which is then not looked for.
     protocol : str
         Built-in name or file of the phantom's protocol; empty for people.
     covariates : dict
@@ -42,6 +45,7 @@ class Session:
     lookup: Path | None = None
     lesions: Path | None = None
     lesion_lookup: Path | None = None
+    transform: Path | None = None
     protocol: str = ""
     covariates: dict[str, Any] = field(default_factory=dict)
 
@@ -49,6 +53,12 @@ class Session:
     def label(self) -> str:
         """Folder and display name: ``sub-01`` or ``sub-01_ses-02``."""
         return f"{self.subject}_{self.name}" if self.name else self.subject
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files there are, by role."""
+        roles = ("ct", "chimap", "magnitude", "labels", "lookup", "lesions", "lesion_lookup", "transform")
+        return {role: path for role in roles if (path := getattr(self, role)) is not None}
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,7 @@ def _sessions(root: Path, subject: Path, protocol: str, row: dict[str, Any]) -> 
                 lookup=_lookup(root, labels),
                 lesions=lesions,
                 lesion_lookup=_lookup(root, lesions),
+                transform=_derivative(root, folder, f"{stem}_from-Chimap_to-ct_xfm", _TRANSFORMS),
                 protocol=_protocol_path(root, protocol),
                 covariates=row,
             )
@@ -197,17 +208,18 @@ def _volume(folder: Path, stem: str) -> Path | None:
     return found[0] if found else None
 
 
-def _derivative(root: Path, session_folder: Path, stem: str) -> Path | None:
+def _derivative(root: Path, session_folder: Path, stem: str, endings: tuple[str, ...] = _VOLUMES) -> Path | None:
     inside = session_folder.relative_to(root) / "anat"
     found = [
         path
         for pipeline in sorted((root / "derivatives").glob("*"))
-        for ending in _VOLUMES
+        for ending in endings
         if (path := pipeline / inside / f"{stem}{ending}").is_file()
     ]
     if len(found) > 1:
+        what = "transforms" if endings == _TRANSFORMS else "label maps"
         raise InputError(
-            f"label maps of {len(found)} pipelines ({', '.join(p.relative_to(root).parts[1] for p in found)})",
+            f"{what} of {len(found)} pipelines ({', '.join(p.relative_to(root).parts[1] for p in found)})",
             stem,
             "keep one folder in derivatives",
         )

@@ -1,5 +1,6 @@
 """What a person sees in the terminal: short tables, warnings, where the report is."""
 
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from phantomcal.results import Alignment, Calibration, Correlation, StudyRun
+from phantomcal.results import Alignment, Calibration, Correlation, RegionComparison, StudyRun
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_WARNINGS = 8
+_MOST_OUTCOMES = 20
+_LONG = 50  # parts of a step that is worth a line now and then in a log
 
 
 class Progress:
@@ -30,7 +33,7 @@ class Progress:
             TimeElapsedColumn(),
             console=console,
         )
-        # A log file or a script gets no bar, only what follows it.
+        # A log file or a script gets no bar; of a long step it gets a line for every tenth.
         self._shown = console.is_terminal
         self._tasks: dict[str, Any] = {}
 
@@ -46,6 +49,8 @@ class Progress:
     def __call__(self, what: str, done: int, total: int) -> None:
         """Say that `done` of `total` parts of the step `what` are finished."""
         if not self._shown:
+            if total >= _LONG and done and (10 * done) // total > (10 * (done - 1)) // total:
+                print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)  # noqa: T201
             return
         self._bar.start()
         if what not in self._tasks:
@@ -151,17 +156,48 @@ def show_correlation(record: Correlation, out: Path | None) -> None:
             row.behaviour,
         )
     console.print(table)
+    for words in dict.fromkeys(row.method for row in record.regions if row.method not in ("", "independent rows")):
+        names = ", ".join(row.roi for row in record.regions if row.method == words)
+        console.print(escape(f"{names}: {words}"))
     _warn(console, record.warnings)
     if out is not None:
         console.print(escape(str(out / "report.html")))
 
 
+def show_comparison(record: RegionComparison, out: Path) -> None:
+    """Comparisons in short: those that stand out after adjustment, of how many."""
+    console = _console()
+    for kind in dict.fromkeys(row.kind for row in record.rows):
+        rows = [row for row in record.rows if row.kind == kind]
+        # Agreement is read from its size, not from a p value.
+        shown = [row for row in rows if row.p_adjusted is not None and row.p_adjusted < 0.05]
+        if kind == "agreement":
+            shown = [row for row in rows if "limit" not in row.quantity and row.quantity != "ICC(3,1)"]
+        limit = "" if kind == "agreement" else " (adjusted p < 0.05)"
+        console.print(f"{kind}: {len(rows)} comparisons, {len(shown)} shown{limit}")
+        if not shown:
+            continue
+        table = _table("region", "against", "quantity", "estimate", "95 % interval", "p adj.")
+        for row in shown:
+            estimate = "–" if row.estimate is None else f"{row.estimate:.4g}"
+            ends = _range(row.ci95_low, row.ci95_high, 4)
+            table.add_row(escape(row.roi), escape(row.other), escape(row.quantity), estimate, ends, _p(row.p_adjusted))
+        console.print(table)
+    _warn(console, record.warnings)
+    console.print(escape(str(out / "report.html")))
+
+
 def show_run(record: StudyRun, out: Path) -> None:
     """A study run: what was done, what was left out, the result."""
     console = _console()
-    for step in record.steps:
-        if step.status != "done":
-            console.print(f"[yellow]{step.step} {escape(step.subject)} {step.status}:[/] {escape(step.message)}")
+    order = {"failed": 0, "review": 1, "skipped": 2}
+    rest = [step for step in record.steps if step.status != "done"]
+    if len(rest) > _MOST_OUTCOMES:
+        rest = sorted(rest, key=lambda step: order[step.status])
+    for step in rest[:_MOST_OUTCOMES]:
+        console.print(f"[yellow]{step.step} {escape(step.subject)} {step.status}:[/] {escape(step.message)}")
+    if len(rest) > _MOST_OUTCOMES:
+        console.print(f"[yellow]and {len(rest) - _MOST_OUTCOMES} more in the report[/]")
     if record.correlation is not None:
         show_correlation(record.correlation, None)
     console.print(escape(str(out / "report.html")))

@@ -188,6 +188,13 @@ def _vial(number: int, **fields: object) -> Change:
         (lambda raw: raw["geometry"].update(vial_radius_mm=-2), ["geometry.vial_radius_mm", "greater than 0"]),
         (lambda raw: raw["geometry"].update(erosion_mm={"pet": 1}), ["geometry.erosion_mm", "'ct' or 'qsm'"]),
         (lambda raw: raw.update(vails=[]), ["vails", "not permitted"]),
+        (
+            lambda raw: raw.update(tolerances={"slope_ratio": [1.5, 0.5]}),
+            ["slope_ratio [1.5, 0.5]", "lower bound first"],
+        ),
+        (_vial(1, x_mm=1.5, y_mm=0.5), ["'low' and 'high' stand in each other", "mm between centres"]),
+        (lambda raw: raw.update(name="draft"), ["no protocol can be called 'draft'"]),
+        (lambda raw: raw.update(title=None), ["not filled in: title"]),
         (lambda raw: raw.update(name="Two tubes"), ["name", "pattern"]),
         (lambda raw: raw.update(schema_version=2), ["schema_version"]),
         (lambda raw: raw.update(modalities=["pet"]), ["modalities", "'ct' or 'qsm'"]),

@@ -174,6 +174,17 @@ def test_a_table_of_participants_needs_their_names(root: Path) -> None:
         read_study(root)
 
 
+def test_a_given_alignment_is_found_beside_the_labels(root: Path) -> None:
+    name = "derivatives/manual/sub-01/anat/sub-01_from-Chimap_to-ct_xfm.tfm"
+    touch(root, name)
+    assert person(read_study(root), "sub-01").transform == root / name
+    assert person(read_study(root), "sub-02").transform is None
+    assert person(read_study(root), "sub-01").files["transform"] == root / name
+    touch(root, name.replace("manual", "other"))
+    with pytest.raises(InputError, match=r"transforms of 2 pipelines \(manual, other\)"):
+        read_study(root)
+
+
 @pytest.mark.parametrize("kind", ["dseg", "label-lesion_dseg"])
 def test_labels_of_two_pipelines_are_refused(root: Path, kind: str) -> None:
     touch(root, labels("sub-01", kind, "regions"), labels("sub-01", kind, "atlas"))

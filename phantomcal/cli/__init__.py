@@ -10,7 +10,18 @@ import typer
 from phantomcal import __version__
 
 # Imported for their commands, in the order that `--help` shows.
-from phantomcal.cli import study, phantom, fit, registration, regions, simulation, schema  # isort: skip  # noqa: F401
+from phantomcal.cli import (  # isort: skip  # noqa: F401
+    study,
+    phantom,
+    fit,
+    concentration,
+    registration,
+    regions,
+    correlation,
+    history,
+    simulation,
+    schema,
+)
 from phantomcal.cli.options import app
 from phantomcal.errors import PhantomcalError
 

@@ -17,14 +17,15 @@ def fit(
     by: Annotated[
         str | None, typer.Option("--by", help="Columns that tell lines apart, or none.  [default: material,modality]")
     ] = None,
-    sd: Annotated[str | None, typer.Option("--sd", help="Column of the standard error of y: weighted fit.")] = None,
-    x_sd: Annotated[
-        str | None, typer.Option("--x-sd", help="Column of the standard error of x: errors in both axes.")
-    ] = None,
+    sd: Annotated[str | None, typer.Option("--sd", help="Column of the standard error of y.")] = None,
+    x_sd: Annotated[str | None, typer.Option("--x-sd", help="Column of the standard error of x.")] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="auto, ols, wls, york, robust or through-zero; auto states its rule.")
+    ] = "auto",
 ) -> None:
     """Fit calibration lines to vials measured elsewhere."""
     from phantomcal.steps.fit import fit_step
     from phantomcal.terminal import show_calibration
 
-    record = fit_step(table, out, x=x, y=y, by=by, sd=sd, x_sd=x_sd)
+    record = fit_step(table, out, x=x, y=y, by=by, sd=sd, x_sd=x_sd, method=method)
     show_calibration(record, out)

@@ -1,4 +1,4 @@
-"""How do two columns of numbers go together? Coefficients, the line, the rows that carry them, repeated measures."""
+"""How do two columns of numbers go together? Coefficients, the line, and the rows that carry them."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,12 @@ class Association:
         Rows, and degrees of freedom n - 2 - k with k covariates.
     pearson_r, pearson_ci95, pearson_p, spearman_rho, spearman_ci95, spearman_p
         Coefficients with 95 % intervals and two-sided p; partial ones when there are covariates.
-    slope, slope_se, intercept : float
-        Least-squares line of y on x; with covariates, the line at their means.
-    cook : ndarray, shape (n,)
-        Cook's distance of each row from the line.
+    slope, slope_se, slope_ci95, intercept
+        Least-squares line of y on x with a t interval; with covariates, the line at their means.
+    axis_slope : float
+        Reduced-major-axis slope: SD of y over SD of x, with the sign of r (0 when r is 0).
+    cook, leverage : ndarray, shape (n,)
+        Cook's distance of each row from the line, and its leverage.
     r_without, p_without : ndarray, shape (n,)
         Pearson's r and its p when the row is left out; NaN when nothing varies without it.
     """
@@ -41,20 +43,13 @@ class Association:
     spearman_p: float
     slope: float
     slope_se: float
+    slope_ci95: tuple[float, float]
     intercept: float
+    axis_slope: float
     cook: FloatArray
+    leverage: FloatArray
     r_without: FloatArray
     p_without: FloatArray
-
-
-@dataclass(frozen=True)
-class WithinSubjects:
-    """Repeated-measures correlation."""
-
-    r: float
-    dof: int
-    p: float
-    ci95: tuple[float, float]
 
 
 def associate(
@@ -106,7 +101,9 @@ def associate(
         rank_basis = _basis(stats.rankdata(z, axis=0))
         rho = _cosine(_residuals(rank_x, rank_basis), _residuals(rank_y, rank_basis))
         rank_p = float(t_test_p(rho, dof))
-    cook, r_without = _influence(rx, ry, left, basis, dof)
+    cook, leverage, r_without = _influence(rx, ry, left, basis, dof)
+    slope_se = float(np.sqrt(rss / dof / sxx))
+    half = float(stats.t.ppf(0.975, dof)) * slope_se
     return Association(
         n=n,
         dof=dof,
@@ -117,53 +114,23 @@ def associate(
         spearman_ci95=spearman_interval(rho, n, k),
         spearman_p=rank_p,
         slope=slope,
-        slope_se=float(np.sqrt(rss / dof / sxx)),
+        slope_se=slope_se,
+        slope_ci95=(slope - half, slope + half),
         intercept=float(y.mean() - slope * x.mean()),
+        axis_slope=float(np.sign(sxy) * np.sqrt(syy / sxx)),
         cook=cook,
+        leverage=leverage,
         r_without=r_without,
         p_without=t_test_p(r_without, dof - 1),
     )
 
 
-def repeated_measures_correlation(x: FloatArray, y: FloatArray, subject: npt.NDArray[np.int64]) -> WithinSubjects | str:
-    """Correlation within subjects: one slope for all, each subject at its own level.
-
-    By `pingouin.rm_corr`, loaded here because its import takes seconds; the interval is taken from r, since pingouin
-    rounds its own to two decimals.
-
-    Parameters
-    ----------
-    x, y : ndarray, shape (n,)
-        Paired finite values.
-    subject : ndarray of int, shape (n,)
-        Subject of each row, counted from 0.
-
-    Returns
-    -------
-    WithinSubjects or str
-        r with n - subjects - 1 degrees of freedom, or the reason in words why there is none.
-
-    References
-    ----------
-    J. M. Bland, D. G. Altman, BMJ 310 (1995) 446; J. Z. Bakdash, L. R. Marusich, Front. Psychol. 8 (2017) 456.
-    """
-    count = np.bincount(subject)
-    dof = x.size - int((count > 0).sum()) - 1
-    if dof < 1:
-        return "too few rows per subject"
-    share = np.maximum(count, 1)
-    dx = x - (np.bincount(subject, weights=x) / share)[subject]
-    dy = y - (np.bincount(subject, weights=y) / share)[subject]
-    if dx @ dx <= 1e-18 * _spread(x) or dy @ dy <= 1e-18 * _spread(y):
-        return "nothing varies within subjects"
-    import pandas as pd
-    import pingouin
-
-    frame = pd.DataFrame({"x": x, "y": y, "subject": subject})
-    row = pingouin.rm_corr(frame, x="x", y="y", subject="subject").iloc[0]
-    r = float(row["r"])
-    p = float(next(row[name] for name in ("pval", "p_val", "p_unc", "p-val") if name in row.index))
-    return WithinSubjects(r, dof, p, fisher_interval(r, dof + 2))
+def residual_pair(x: FloatArray, y: FloatArray, covariates: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """x and y with the covariates taken out by least squares, both about 0; as they are without covariates."""
+    if covariates is None:
+        return x, y
+    basis = _basis(covariates)
+    return _residuals(x, basis), _residuals(y, basis)
 
 
 def is_constant(values: FloatArray) -> bool:
@@ -199,8 +166,8 @@ def _cosine(a: FloatArray, b: FloatArray) -> float:
 
 def _influence(
     rx: FloatArray, ry: FloatArray, left: FloatArray, basis: FloatArray, dof: int
-) -> tuple[FloatArray, FloatArray]:
-    """Cook's distance and the r without each row, in closed form (no refitting)."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Cook's distance, leverage and the r without each row, in closed form (no refitting)."""
     n = rx.size
     leverage_z = 1.0 / n + (basis**2).sum(axis=1)
     sxx, syy, sxy = rx @ rx, ry @ ry, rx @ ry
@@ -214,4 +181,4 @@ def _influence(
         cook = left**2 * leverage / ((n - dof) * mean_square * (1.0 - leverage) ** 2)
     # A line through every point has no outlier; a row of leverage 1 owns its own slope, which r_without shows.
     exact = (mean_square * dof <= 1e-20 * syy) | (leverage > 1.0 - 1e-9)
-    return np.where(exact, 0.0, cook), r_without
+    return np.where(exact, 0.0, cook), leverage, r_without

@@ -1,27 +1,47 @@
 """Does CT rise or fall with susceptibility in each region, and is that sure? From a region table to a verdict."""
 
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from phantomcal.correlation.association import MIN_ROWS, Association, associate, is_constant
+from phantomcal.correlation.analysis import Analysis, Interval, analyse
+from phantomcal.correlation.association import MIN_ROWS
+from phantomcal.correlation.clustered import MIN_SUBJECTS, MixedModel
+from phantomcal.correlation.evidence import achieved_power, bayes_factor, rows_needed
 from phantomcal.correlation.inference import ADJUSTMENTS, EXACT_UP_TO, adjust_p
-from phantomcal.correlation.remarks import ALPHA, Remarks, behaviour, remarks
+from phantomcal.correlation.remarks import ALPHA, Remarks, behaviour, influential_rows, r_without_rows, remarks
+from phantomcal.correlation.resample import N_BOOTSTRAP
+from phantomcal.correlation.rows import (
+    DEFAULT_BY,
+    DEFAULT_SUBJECT,
+    DEFAULT_X,
+    DEFAULT_Y,
+    check_whole,
+    natural,
+    resolve,
+    usable_rows,
+)
 from phantomcal.errors import InputError
-from phantomcal.results import Correlation, RegionCorrelation
-from phantomcal.tables import numeric_column, require_columns, require_plausible, row_in_file
+from phantomcal.results import Correlation, InfluentialRow, RegionCorrelation
+from phantomcal.tables import require_columns
 
-DEFAULT_X, DEFAULT_Y, DEFAULT_BY, DEFAULT_SUBJECT = "ct_hu", "qsm_ppm", "roi", "subject_id"
-ALL = "all"
-_PPM_LIMIT = 30.0
-_OPTIONS = {"x": "--x", "y": "--y", "by": "--by", "subject": "--subject", "covariate": "--covariate"}
+__all__ = ["DEFAULT_BY", "DEFAULT_SUBJECT", "DEFAULT_X", "DEFAULT_Y", "correlate", "correlation_frame"]
+
+_OPTIONS = {
+    "x": "--x",
+    "y": "--y",
+    "by": "--by",
+    "subject": "--subject",
+    "covariate": "--covariate",
+    "x_sd": "--x-sd",
+    "y_sd": "--y-sd",
+}
+_TEXTS = ("roi", "behaviour", "note", "method", "both_axes_method", "mixed_note")
+_COUNTS = ("n", "n_subjects", "n_needed", "n_skipped", "within_dof")
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def correlate(
@@ -32,7 +52,9 @@ def correlate(
     by: str | None = DEFAULT_BY,
     subject: str | None = DEFAULT_SUBJECT,
     covariates: Sequence[str] = (),
+    sds: tuple[str, str] | None = None,
     adjust: str = "holm",
+    n_bootstrap: int = N_BOOTSTRAP,
     where: str = "the table",
 ) -> Correlation:
     """Correlate CT with susceptibility across subjects, region by region.
@@ -47,12 +69,17 @@ def correlate(
         Column that names the region; None takes all rows as one group called ``all``. When the default column is
         missing and `x` or `y` was mapped, the same is done with a warning.
     subject : str or None
-        Column that names the subject, to notice rows that are not independent. The default column may be missing.
+        Column that names the subject, so that rows that are not independent are treated as such. The default column may
+        be missing.
     covariates : sequence of str
         Columns taken out of both before correlating (partial correlation, line at the covariates' means). Text columns
         are coded by level.
+    sds : tuple of str, optional
+        Columns of the standard errors of x and y, for the line with errors in both axes.
     adjust : {"holm", "bonferroni", "fdr_bh", "none"}
         How p values are adjusted for the number of regions, Pearson's and Spearman's apart.
+    n_bootstrap : int
+        Bootstrap samples for the BCa intervals, of a fixed seed; 0 for none.
     where : str
         The file, for messages.
 
@@ -68,48 +95,62 @@ def correlate(
 
     Notes
     -----
-    Intervals and tests are described in `phantomcal.correlation.inference`. The result does not depend on row order.
+    Which inference is the headline is chosen by the data and said in `RegionCorrelation.method`: one row a subject,
+    Fisher's z and t; several rows of five or more subjects, whole subjects left out in turn; fewer subjects, the
+    correlation within them; a single subject, none. The result does not depend on row order.
     """
     if adjust not in ADJUSTMENTS:
         raise InputError(f"unknown p adjustment {adjust!r}", "the call", f"use one of {', '.join(ADJUSTMENTS)}")
     if x == y:
         raise InputError(f"{x!r} is to be correlated with itself", "the call", "name two columns with --x and --y")
-    by, subject, warnings = _resolve(table, x, y, by, subject)
+    by, subject, warnings = resolve(table, x, y, by, subject)
     wanted = {x: "x", y: "y"} | dict.fromkeys(covariates, "covariate")
+    wanted |= dict(zip(sds or (), ("x_sd", "y_sd"), strict=False))
     wanted |= {name: role for name, role in ((by, "by"), (subject, "subject")) if name is not None}
     require_columns(table, wanted, where, {name: _OPTIONS[role] for name, role in wanted.items()})
-    data, dropped, gone = _usable_rows(table, x, y, by, subject, covariates, where)
+    data, dropped, gone = usable_rows(table, x, y, by, subject, covariates, where, sds)
     for words, count in gone.items():
         warnings.append(f"{_rows(count)} without {words} left out")
     if subject is not None and (data["subject"] == "").any():
         warnings.append(f"{_rows(int((data['subject'] == '').sum()))} without {subject} counted as one unknown subject")
-    _check_whole(data, x, y, by, len(table), where)
+    check_whole(data, x, y, by, len(table), where)
 
-    regions = sorted(dropped.index, key=_natural)
-    groups = [data[data["region"] == region] for region in regions]
-    answers = [_associate(group, (x, y), bool(covariates)) for group in groups]
+    regions = sorted(dropped.index, key=natural)
+    by_region = dict(tuple(data.groupby("region", sort=False)))
+    groups = [by_region.get(region, data.iloc[:0]) for region in regions]
+    has_subjects = subject is not None
+    answers = [analyse(group, (x, y), has_subjects=has_subjects, n_bootstrap=n_bootstrap) for group in groups]
     if all(isinstance(answer, str) for answer in answers):
         _refuse(answers, regions, groups, by, where)
-    pearson_p = adjust_p(np.array([a.pearson_p if isinstance(a, Association) else np.nan for a in answers]), adjust)
-    spearman_p = adjust_p(np.array([a.spearman_p if isinstance(a, Association) else np.nan for a in answers]), adjust)
+    pearson_p = adjust_p(np.array([a.pearson_p if isinstance(a, Analysis) else np.nan for a in answers]), adjust)
+    spearman_p = adjust_p(np.array([a.spearman_p if isinstance(a, Analysis) else np.nan for a in answers]), adjust)
     n_tested = int(np.isfinite(pearson_p).sum())
     rows: list[RegionCorrelation] = []
+    influential: list[InfluentialRow] = []
     found: dict[str, list[str]] = {}
     for region, group, answer, p, rank_p in zip(regions, groups, answers, pearson_p, spearman_p, strict=True):
-        said = remarks(group, answer, float(p), n_tested, int(dropped[region]), has_subjects=subject is not None)
-        rows.append(_region_row(region, group, answer, float(p), float(rank_p), said, subject is not None))
+        said = remarks(group, answer, float(p), n_tested, int(dropped[region]), has_subjects=has_subjects)
+        row = _region_row(region, group, answer, float(p), float(rank_p), said, has_subjects)
+        if isinstance(answer, Analysis):
+            named, positions = influential_rows(region, group, answer.pooled, has_subjects=has_subjects)
+            influential += named
+            row = row.model_copy(update={"r_without_influential": r_without_rows(group, positions)})
+        rows.append(row)
         for text in said.warnings:
             found.setdefault(text, []).append(region)
-    for text, named in found.items():
-        warnings.append(text if len(regions) == 1 else f"{', '.join(named)}: {text}")
+    for text, names in found.items():
+        warnings.append(text if len(regions) == 1 else f"{', '.join(names)}: {text}")
     return Correlation(
         x=x,
         y=y,
         by=by if by is not None else "none",
         adjustment=f"{ADJUSTMENTS[adjust]} over {n_tested} region{'s' if n_tested != 1 else ''}, "
         "Pearson and Spearman apart",
-        rule=_rule(covariates),
+        rule=_rule(covariates, answers),
         regions=rows,
+        influential=influential,
+        covariates=list(covariates),
+        n_bootstrap=max(n_bootstrap, 0),
         warnings=warnings,
     )
 
@@ -119,113 +160,13 @@ def correlation_frame(correlation: Correlation) -> pd.DataFrame:
     columns = list(RegionCorrelation.model_fields)
     frame = pd.DataFrame([row.model_dump() for row in correlation.regions], columns=columns)
     for name in columns:
-        if name not in ("roi", "behaviour", "note"):
-            frame[name] = pd.to_numeric(frame[name]).astype("Int64" if name.startswith("n") else "float64")
+        if name not in _TEXTS:
+            frame[name] = pd.to_numeric(frame[name]).astype("Int64" if name in _COUNTS else "float64")
     return frame
 
 
-def _resolve(
-    table: pd.DataFrame, x: str, y: str, by: str | None, subject: str | None
-) -> tuple[str | None, str | None, list[str]]:
-    warnings = []
-    mapped = x != DEFAULT_X or y != DEFAULT_Y
-    if by == DEFAULT_BY and mapped and by not in table.columns:
-        close = [str(name) for name in table.columns if str(name).lower() == DEFAULT_BY]
-        hint = f" (there is {close[0]!r}: --by {close[0]} takes it)" if close else ""
-        warnings.append(f"no column {by!r}: all rows taken as one group{hint}")
-        by = None
-    if subject == DEFAULT_SUBJECT and subject not in table.columns:
-        warnings.append(f"no column {subject!r}: rows are taken as independent (--subject names the column)")
-        subject = None
-    return by, subject, warnings
-
-
-def _usable_rows(
-    table: pd.DataFrame, x: str, y: str, by: str | None, subject: str | None, covariates: Sequence[str], where: str
-) -> tuple[pd.DataFrame, "pd.Series[int]", dict[str, int]]:
-    """Rows that can be used, in an order that depends on their values only; rows dropped by region and by reason."""
-    columns: dict[str, pd.Series[float]] = {"x": numeric_column(table, x, where), "y": numeric_column(table, y, where)}
-    for values in columns.values():
-        require_plausible(values, where)
-    typical_ppm = float(columns["y"].abs().median())
-    if "ppm" in y.lower() and typical_ppm > _PPM_LIMIT:
-        raise InputError(
-            f"column {y!r} cannot be ppm (typically {typical_ppm:.3g})", where, "divide by 1000 if it is in ppb"
-        )
-    present = pd.Series(True, index=table.index)
-    for name in covariates:
-        if name in (x, y):
-            raise InputError(f"covariate {name!r} is one of the two columns to correlate", where, "leave it out")
-        texts = _keys(table[name])
-        if len(set(texts) - {""}) < 2:
-            raise InputError(f"covariate {name!r} is constant", where, "leave it out")
-        # One number among the entries makes it a number column, so that stray text is an error and not a level.
-        if texts.str.fullmatch(r"[+-]?\d*[.,]?\d+").any():
-            numbers = numeric_column(table, name, where)
-            columns[f"covariate {name}"] = numbers
-            present &= numbers.notna()
-            continue
-        # The first level is the base the others are told from.
-        for level in sorted(set(texts) - {""})[1:]:
-            columns[f"covariate {name}={level}"] = (texts == level).astype(np.float64)
-        present &= texts != ""
-    data = pd.DataFrame(columns, index=table.index)
-    data["region"] = _keys(table[by]) if by is not None else ALL
-    data["subject"] = _keys(table[subject]) if subject is not None else ""
-    data["row"] = [row_in_file(label, position) for position, label in enumerate(table.index)]
-    named = data["region"] != ""
-    has_x, has_y = data["x"].notna(), data["y"].notna()
-    complete = has_x & has_y & present
-    gone = {f"a {by}": int((~named).sum())}
-    dropped = (~complete)[named].astype(np.int64).groupby(data["region"][named]).sum()
-    gone |= {f"{x} or {y}": int((named & ~(has_x & has_y)).sum())}
-    gone |= {f"{' or '.join(covariates)}": int((named & has_x & has_y & ~present).sum())}
-    data = data[named & complete]
-    order = np.lexsort((data["row"], data["subject"], data["y"], data["x"]))
-    return data.iloc[order], dropped, {words: count for words, count in gone.items() if count}
-
-
-def _keys(column: "pd.Series[Any]") -> "pd.Series[str]":
-    """Names of groups as text: 3.0, which pandas makes of 3 beside a blank, is 3; blank when missing."""
-
-    def text(value: object) -> str:
-        if isinstance(value, (float, np.floating)) and float(value).is_integer():
-            return str(int(value))
-        return str(value).strip()
-
-    known = column.notna()
-    return column.astype(object).where(known, "").map(text)
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key: label-2 before label-10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
-
-
-def _check_whole(data: pd.DataFrame, x: str, y: str, by: str | None, n_rows: int, where: str) -> None:
-    if n_rows < MIN_ROWS or len(data) < MIN_ROWS:
-        had = f" with both {x!r} and {y!r} (of {n_rows})" if n_rows != len(data) else ""
-        raise InputError(
-            f"{'one row' if len(data) == 1 else f'{len(data)} rows'}{had}, which is too few to correlate",
-            where,
-            f"at least {MIN_ROWS} rows {'of a region ' if by is not None else ''}are needed",
-        )
-    for role, name in (("x", x), ("y", y)):
-        if is_constant(data[role].to_numpy()):
-            raise InputError(
-                f"column {name!r} is constant ({data[role].iloc[0]:g} in all {len(data)} rows)",
-                where,
-                f"a correlation needs values that differ; is it the right column (--{role})?",
-            )
-
-
-def _associate(group: pd.DataFrame, names: tuple[str, str], partial: bool) -> Association | str:
-    z = group[[name for name in group.columns if name.startswith("covariate ")]].to_numpy(dtype=np.float64)
-    return associate(group["x"].to_numpy(), group["y"].to_numpy(), z if partial else None, names)
-
-
 def _refuse(
-    answers: list[Association | str], regions: list[str], groups: list[pd.DataFrame], by: str | None, where: str
+    answers: list[Analysis | str], regions: list[str], groups: list[pd.DataFrame], by: str | None, where: str
 ) -> None:
     largest = max(range(len(groups)), key=lambda i: len(groups[i]))
     raise InputError(
@@ -240,44 +181,110 @@ def _refuse(
 def _region_row(
     region: str,
     group: pd.DataFrame,
-    answer: Association | str,
+    answer: Analysis | str,
     p: float,
     rank_p: float,
     said: Remarks,
     has_subjects: bool,
 ) -> RegionCorrelation:
-    a = answer if isinstance(answer, Association) else None
-    return RegionCorrelation(
-        roi=region,
-        n=len(group),
-        n_subjects=int(group["subject"].nunique()) if has_subjects else None,
-        pearson_r=a and a.pearson_r,
-        pearson_ci95_low=a and a.pearson_ci95[0],
-        pearson_ci95_high=a and a.pearson_ci95[1],
-        pearson_p=a and a.pearson_p,
-        pearson_p_adjusted=p if a else None,
-        spearman_rho=a and a.spearman_rho,
-        spearman_ci95_low=a and a.spearman_ci95[0],
-        spearman_ci95_high=a and a.spearman_ci95[1],
-        spearman_p=a and a.spearman_p,
-        spearman_p_adjusted=rank_p if a else None,
-        r2=a and a.pearson_r**2,
-        slope=a and a.slope,
-        slope_se=a and a.slope_se,
-        intercept=a and a.intercept,
-        behaviour=behaviour(a, p) if a else "undetermined",
-        note="; ".join(said.note),
-    )
+    known = {
+        "roi": region,
+        "n": len(group),
+        "n_subjects": int(group["subject"].nunique()) if has_subjects else None,
+        "note": "; ".join(said.note),
+    }
+    if isinstance(answer, str):
+        names = ("r", "ci95_low", "ci95_high", "p", "p_adjusted")
+        nothing = [f"pearson_{name}" for name in names] + [f"spearman_{name}" for name in ("rho", *names[1:])]
+        nothing += ["r2", "slope", "slope_se", "intercept"]
+        return RegionCorrelation(**known, behaviour="undetermined", **dict.fromkeys(nothing))
+    a, within, line = answer.pooled, answer.within, answer.robust_line
+    mixed = answer.mixed if isinstance(answer.mixed, MixedModel) else None
+    axes, bend = answer.both_axes, answer.percentage_bend
+    n_eff = answer.n_eff
+    k = a.n - 2 - a.dof
+    values: dict[str, object] = {
+        "pearson_r": a.pearson_r,
+        "pearson_p": _known(answer.pearson_p),
+        "pearson_p_adjusted": _known(p),
+        "spearman_rho": a.spearman_rho,
+        "spearman_p": _known(answer.spearman_p),
+        "spearman_p_adjusted": _known(rank_p),
+        "r2": a.pearson_r**2,
+        "slope": a.slope,
+        "slope_se": answer.slope_se,
+        "intercept": a.intercept,
+        "behaviour": behaviour(answer, p),
+        "method": answer.method,
+        "n_eff": n_eff,
+        "bayes_factor_10": bayes_factor(a.pearson_r, n_eff - k) if n_eff is not None else None,
+        "achieved_power": _known(achieved_power(a.pearson_r, n_eff - k)) if n_eff is not None else None,
+        "n_needed": rows_needed(a.pearson_r),
+        "percentage_bend_r": bend and bend[0],
+        "percentage_bend_p": bend and bend[1],
+        "skipped_rho": answer.skipped_rho,
+        "n_skipped": answer.n_skipped,
+        "robust_slope": line and line.slope,
+        "both_axes_slope": axes and axes.slope,
+        "both_axes_intercept": axes and axes.intercept,
+        "both_axes_method": axes.method if axes else "",
+        "quadratic_p": answer.quadratic_p,
+        "within_r": within and within.r,
+        "within_p": within and within.p,
+        "within_dof": within and within.dof,
+        "mixed_slope": mixed and mixed.slope,
+        "mixed_slope_se": mixed and mixed.slope_se,
+        "mixed_slope_p": mixed and mixed.slope_p,
+        "subject_share": mixed and mixed.subject_share,
+        "mixed_note": mixed.note if mixed else answer.mixed if isinstance(answer.mixed, str) else "",
+    }
+    for name, ends in (
+        ("pearson_ci95", answer.pearson_ci95),
+        ("spearman_ci95", answer.spearman_ci95),
+        ("slope_ci95", answer.slope_ci95),
+        ("pearson_bca95", answer.pearson_bca95),
+        ("spearman_bca95", answer.spearman_bca95),
+        ("robust_slope_ci95", line.ci95 if line else None),
+        ("both_axes_slope_ci95", axes.ci95 if axes else None),
+        ("within_ci95", within.ci95 if within else None),
+    ):
+        values |= _ends(name, ends)
+    return RegionCorrelation(**known, **values)
 
 
-def _rule(covariates: Sequence[str]) -> str:
+def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
+    low, high = interval if interval is not None else (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _rule(covariates: Sequence[str], answers: Sequence[Analysis | str]) -> str:
     partial = f" All coefficients are partial, {', '.join(covariates)} taken out." if covariates else ""
-    return (
+    designs = {answer.design for answer in answers if isinstance(answer, Analysis)}
+    text = (
         f"Paramagnetic (diamagnetic) when the adjusted p of Pearson's r is below {ALPHA}, its 95 % interval lies above "
-        "(below) 0 and Spearman's rho has the same sign; else undetermined. Pearson: t test, interval by Fisher's z. "
-        f"Spearman: exact permutation test up to {EXACT_UP_TO} rows, else t; interval by Fisher's z with Bonett and "
-        f"Wright's standard error.{partial}"
+        "(below) 0 and Spearman's rho has the same sign; else undetermined."
     )
+    if "independent" in designs:
+        text += (
+            " Pearson: t test, interval by Fisher's z. "
+            f"Spearman: exact permutation test up to {EXACT_UP_TO} rows, else t; interval by Fisher's z with Bonett "
+            "and Wright's standard error."
+        )
+    if "clustered" in designs:
+        text += (
+            " Regions with several rows of a subject: Fisher's z of the pooled coefficients with the standard error "
+            "of leaving out whole subjects (jackknife, t with subjects - 1 degrees of freedom)."
+        )
+    if "within" in designs:
+        text += (
+            f" Regions with several rows of fewer than {MIN_SUBJECTS} subjects: p and interval of the "
+            "repeated-measures correlation within subjects, and the pooled coefficients of the same sign."
+        )
+    return text + partial
 
 
 def _rows(count: int) -> str:

@@ -1,7 +1,5 @@
 """What does each region of a label map read in CT and in QSM?"""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,55 +7,27 @@ import numpy.typing as npt
 import pandas as pd
 import SimpleITK as sitk
 
+from phantomcal.correlation.flags import AIR_HU, Facts, flag, note
+from phantomcal.correlation.labels import (
+    BoolArray,
+    FloatArray,
+    Voxels,
+    deep_inside,
+    read_label_map,
+    sort_voxels,
+)
+from phantomcal.correlation.lookup import hemisphere, read_lookup
+from phantomcal.correlation.naming import regions_of
+from phantomcal.correlation.reference import reference_of, referenced
+from phantomcal.correlation.sampling import NO_REFERENCE, Sampling
+from phantomcal.correlation.spread import Spread, spread
 from phantomcal.errors import InputError
-from phantomcal.tables import numeric_column, read_table, require_columns, row_in_file
 from phantomcal.volumes import describe_grid, same_grid
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-Box = tuple[slice, slice, slice]
+__all__ = ["Sampling", "hemisphere", "read_lookup", "sample_regions"]
 
-AIR_HU = -900.0
 # Zeros of a map rounded to few digits are single voxels; the zeros outside a map's mask hang together.
 _BACKGROUND_VOXELS = 10
-_LEFT, _RIGHT = {"left", "l", "lh"}, {"right", "r", "rh"}
-
-
-def read_lookup(path: str | Path) -> pd.DataFrame:
-    """Read the names of a label map's regions, as BIDS writes them in ``dseg.tsv``.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        Table with the columns ``index`` (label value) and ``name``; others are ignored.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``index`` (int64) and ``name`` (text), background (0) left out, in the order of the file.
-
-    Raises
-    ------
-    InputError
-        Unreadable table, missing column, an index that is no whole number or comes twice, a blank name.
-    """
-    frame = read_table(path)
-    where = Path(path).name
-    require_columns(frame, ["index", "name"], where)
-    index = numeric_column(frame, "index", where)
-    names = frame["name"].astype(object).where(frame["name"].notna(), "").astype(str).str.strip()
-    for bad, problem, fix in (
-        (~(index >= 0) | (index % 1 != 0), "an index that is no whole number", "use the label values of the image"),
-        (index.duplicated(), "an index that was there before", "give each label one row"),
-        (names == "", "no name", "name every label"),
-    ):
-        if bad.any():
-            position = int(np.flatnonzero(bad.to_numpy())[0])
-            row = row_in_file(frame.index[position], position)
-            raise InputError(f"the lookup table has {problem} in row {row}", where, fix)
-    lookup = pd.DataFrame({"index": index.astype(np.int64), "name": names})
-    return lookup[lookup["index"] != 0].reset_index(drop=True)
 
 
 def sample_regions(
@@ -67,17 +37,19 @@ def sample_regions(
     ct: sitk.Image | None = None,
     qsm: sitk.Image | None = None,
     transform: sitk.Transform | None = None,
+    qsm_transform: sitk.Transform | None = None,
     mask: sitk.Image | None = None,
-    min_voxels: int = 1,
-    erode_voxels: int = 0,
+    sampling: Sampling | None = None,
     subject_id: str | None = None,
     session: str | None = None,
+    reference_ppm: tuple[float, float] | None = None,
+    errors: bool = True,
 ) -> pd.DataFrame:
-    """Mean and standard deviation of CT and QSM in every region of a label map.
+    """Mean, spread and standard error of CT and QSM in every region of a label map.
 
-    The labels stay on their own grid, which is the QSM map's. CT is sampled there through the transform by one linear
-    interpolation, within the box around the labels only. Voxels that were not measured never enter a mean: outside the
-    CT, outside the mask, not finite, or, without a mask, in the coherent zero background of the QSM map.
+    The labels stay on their own grid. CT is read at their voxels through the transform by one linear interpolation, and
+    so is a QSM map on another grid. Voxels that were not measured never enter a mean: outside the CT, outside the mask,
+    not finite, or, without a mask, in the coherent zero background of the QSM map.
 
     Parameters
     ----------
@@ -86,139 +58,198 @@ def sample_regions(
     lookup : pandas.DataFrame, optional
         Columns ``index`` and ``name``, as `read_lookup` returns. Without it a region is called ``label-<k>``.
     ct, qsm : SimpleITK.Image, optional
-        HU on any grid, and ppm on the grid of `labels`. At least one of them.
+        HU on any grid, and ppm on the grid of `labels` unless `qsm_transform` is given. At least one of them.
     transform : SimpleITK.Transform, optional
         Maps points of the label (fixed, MR) space to the CT (moving) space. Without it the two are taken as one space.
+    qsm_transform : SimpleITK.Transform, optional
+        Maps points of the label space to the space of a QSM map on another grid.
     mask : SimpleITK.Image, optional
         Where the QSM map is valid (not 0), on the grid of `labels`.
-    min_voxels : int
-        A region with fewer voxels gets no values, and says so.
-    erode_voxels : int
-        How many layers to peel off each region, neighbouring regions included (face neighbours).
+    sampling : Sampling, optional
+        Erosion, trimming, HU window, sides, reference, percentiles.
     subject_id, session : str, optional
         Written as leading columns when given.
+    reference_ppm : tuple of float, optional
+        Mean and standard error of the reference when it is known already, from another map of the same person.
+    errors : bool
+        Whether to work out standard errors, which take most of the time.
 
     Returns
     -------
     pandas.DataFrame
-        A row per label in ascending order: ``label, roi, hemisphere`` (``left``, ``right`` or empty, read off the name,
-        which stays as it is), ``n_voxels`` (measured voxels), ``ct_hu, ct_sd_hu, qsm_ppm, qsm_sd_ppm`` (mean and
-        standard deviation between voxels, n - 1), ``ct_sem_hu, qsm_sem_ppm`` (standard error of the mean: voxels
-        counted as independent, in CT no more of them than CT voxels fit into the region; smoothing makes it too small),
-        ``volume_mm3, ct_n_voxels, ct_coverage`` (share of the region inside the CT) and ``note``.
-        ``attrs["warnings"]`` lists in words what was left out or is doubtful.
+        A row per region in ascending order of labels: ``roi, hemisphere`` (``left``, ``right`` or empty, read off the
+        name), ``n_voxels`` (measured voxels), ``ct_hu, ct_sd_hu, qsm_ppm, qsm_sd_ppm`` (mean and standard deviation
+        between voxels, n - 1), ``ct_sem_hu, qsm_sem_ppm`` (standard error of the mean from the noise, see `spread`;
+        that of a reference is added in quadrature), ``volume_mm3, ct_n_voxels, ct_coverage`` (share inside the CT),
+        ``label`` (the lowest, when several are one region), percentiles (``ct_median_hu``, ``qsm_p95_ppm``),
+        ``ct_n_effective, qsm_n_effective, qsm_coverage`` (share of the region in the measured map), ``reference,
+        qsm_reference_ppm, qsm_reference_sem_ppm, sampling`` (what was chosen, in words), ``flag`` (empty, ``vanished``,
+        ``too small``, ``outside the map``, ``outside the CT``, ``partly outside the map``, ``partly outside the CT``)
+        and ``note``. ``attrs["warnings"]`` lists in words what was left out or is doubtful.
 
     Raises
     ------
     InputError
-        Neither CT nor QSM; another grid; labels that are no whole numbers or all 0; no overlap with CT or QSM map.
+        Neither CT nor QSM; another grid; labels that are no whole numbers or all 0; no overlap with CT or QSM map; a
+        region asked for, or a reference, that is not in the map.
     """
-    _check_call(labels, ct, qsm, transform, mask)
-    box, grid = _label_box(labels)
-    label_of_region, before = np.unique(grid[grid > 0], return_counts=True)
-    grid = _eroded(grid, erode_voxels)
-    inside = grid > 0
-    codes = np.searchsorted(label_of_region, grid[inside])
-    n_labelled = np.bincount(codes, minlength=label_of_region.size)
-    measured = np.ones(codes.size, dtype=np.bool_)
-    if mask is not None:
-        measured &= sitk.GetArrayViewFromImage(mask)[box][inside] != 0
-    ppm = None
-    if qsm is not None:
-        ppm = sitk.GetArrayViewFromImage(qsm)[box][inside].astype(np.float64)
-        measured &= np.isfinite(ppm)
-        if mask is None:
-            measured &= ~_in_zero_background(qsm, box, inside, ppm)
-    if not measured.any():
-        raise InputError(
-            "no label lies on measured voxels of the QSM map", "the label map", "check that the two belong together"
-        )
-    n_measured = np.bincount(codes, weights=measured, minlength=label_of_region.size).astype(np.int64)
-    voxel_mm3 = float(np.prod(labels.GetSpacing()))
-    qsm_stats = _statistics(ppm, codes, measured, n_measured.size, min_voxels)
-    ct_stats = _statistics(None, codes, measured, n_measured.size, min_voxels)
-    coverage = np.full(n_measured.size, np.nan)
-    n_air = np.zeros_like(n_measured)
+    how = sampling or Sampling()
+    _check_call(labels, ct, qsm, transform, qsm_transform, mask, how)
+    found = read_label_map(labels)
+    regions = regions_of(found, lookup, how)
+    whole = sort_voxels(found, regions.of_label, len(regions.names))
+    voxels = whole
+    if how.erode_voxels or how.erode_mm:
+        voxels = whole.only(deep_inside(whole, found, labels.GetSpacing(), how.erode_voxels, how.erode_mm))
+    labelled = voxels.counts
+
+    voxels, ppm = _measured(voxels, labels, qsm, qsm_transform, mask)
+    n_measured = voxels.counts
+    hu, covered = None, np.zeros(0, dtype=np.bool_)
+    n_covered = n_air = np.zeros_like(n_measured)
     if ct is not None:
-        hu = _ct_on_labels(ct, labels, box, transform)[inside]
-        covered = measured & np.isfinite(hu)
+        from phantomcal.correlation.interpolate import values_on
+
+        hu = values_on(ct, labels, voxels, transform)
+        covered = np.isfinite(hu)
         if not covered.any():
             raise InputError(
                 "CT and labels do not overlap",
                 f"the CT ({_grid_words(ct)}) and the label map ({_grid_words(labels)})",
                 "give the transform from MR to CT (--transform), or check that both are of one person",
             )
+        n_covered = voxels.only(covered).counts
+        n_air = voxels.only(hu < AIR_HU).counts
+        if how.hu_window is not None:
+            within = (hu >= how.hu_window[0]) & (hu <= how.hu_window[1])
+            chosen = covered & (within if how.hu_window_mode == "in" else ~within)
+            voxels, hu, covered = voxels.only(chosen), hu[chosen], covered[chosen]
+            ppm = None if ppm is None else ppm[chosen]
+
+    voxel_mm3 = float(np.prod(labels.GetSpacing()))
+    options: dict[str, Any] = {"trim_percent": how.trim_percent, "percentiles": how.percentiles, "errors": errors}
+    ct_stats = qsm_stats = None
+    if hu is not None and ct is not None:
         # Interpolation between CT voxels makes no new ones: no more are independent than fit into the region.
         independent = min(1.0, voxel_mm3 / float(np.prod(ct.GetSpacing())))
-        ct_stats = _statistics(hu, codes, covered, n_measured.size, min_voxels, independent)
-        coverage = np.where(n_measured > 0, ct_stats["n"] / np.maximum(n_measured, 1), np.nan)
-        n_air = np.bincount(codes[covered & (hu < AIR_HU)], minlength=n_measured.size)
+        inside = voxels.only(covered)
+        ct_stats = spread(hu if inside is voxels else hu[covered], inside, **options, most_independent=independent)
+    if ppm is not None and qsm is not None:
+        independent = min(1.0, voxel_mm3 / float(np.prod(qsm.GetSpacing())))
+        qsm_stats = spread(ppm, voxels, **options, most_independent=independent)
 
-    names, warnings = _names(label_of_region, lookup)
+    n = voxels.counts
+    with np.errstate(invalid="ignore", divide="ignore"):
+        coverage = np.where(n_measured > 0, n_covered / n_measured, np.nan) if ct is not None else _blank(n.size)
+        measured_share = np.where(labelled > 0, n_measured / labelled, np.nan)
+    facts = [
+        Facts(*(int(count) for count in counts), how=how, has_ct=ct is not None)
+        for counts in zip(whole.counts, labelled, n_measured, n_covered, n, n_air, strict=True)
+    ]
+    notes, warnings = [note(f) for f in facts], list(regions.warnings)
     if ct is not None and transform is None:
         warnings.append("no transform was given: the CT is taken to lie in the space of the labels already")
-    notes = [
-        _note(int(n), int(n_labelled[k]), int(before[k]), min_voxels, float(coverage[k]), int(n_air[k]))
-        for k, n in enumerate(n_measured)
-    ]
-    warnings += [f"{name}: {note}" for name, note in zip(names, notes, strict=True) if note]
     columns: dict[str, Any] = {
         "subject_id": subject_id,
         "session": session,
-        "roi": names,
-        "hemisphere": [hemisphere(name) for name in names],
-        "n_voxels": n_measured,
-        "ct_hu": ct_stats["mean"],
-        "ct_sd_hu": ct_stats["sd"],
-        "qsm_ppm": qsm_stats["mean"],
-        "qsm_sd_ppm": qsm_stats["sd"],
-        "ct_sem_hu": ct_stats["sem"],
-        "qsm_sem_ppm": qsm_stats["sem"],
-        "volume_mm3": n_measured * voxel_mm3,
-        "ct_n_voxels": ct_stats["n"].astype(np.int64),
+        "roi": regions.names,
+        "hemisphere": [hemisphere(name) for name in regions.names],
+        "n_voxels": n,
+        **_modality_columns(ct_stats, qsm_stats, n.size, how),
+        "volume_mm3": n * voxel_mm3,
+        "ct_n_voxels": ct_stats.n if ct_stats else np.zeros_like(n),
         "ct_coverage": coverage,
-        "label": label_of_region,
+        "label": regions.label,
+        **_further_columns(ct_stats, qsm_stats, n.size, how),
+        "qsm_coverage": measured_share if qsm is not None else _blank(n.size),
+        "reference": how.reference,
+        "qsm_reference_ppm": np.nan,
+        "qsm_reference_sem_ppm": np.nan,
+        "sampling": how.words(),
+        "flag": [flag(f) for f in facts],
         "note": notes,
     }
     frame = pd.DataFrame({name: value for name, value in columns.items() if value is not None})
+    if how.reference != NO_REFERENCE and qsm_stats is not None and qsm is not None:
+        members = np.zeros(n.size, dtype=np.bool_)
+        if reference_ppm is None:
+            reference_ppm, members = reference_of(regions, voxels, ppm, qsm, mask, how)
+        frame = referenced(frame, *reference_ppm, members)
+    if how.regions:
+        frame = frame[[name in regions.wanted for name in regions.names]].reset_index(drop=True)
+    warnings += [f"{roi}: {note}" for roi, note in zip(frame["roi"], frame["note"], strict=True) if note]
     frame.attrs["warnings"] = warnings
     return frame
 
 
-def hemisphere(name: str) -> str:
-    """Side a region's name tells: ``left``, ``right``, or empty when it tells none or both.
+def _measured(
+    voxels: Voxels,
+    labels: sitk.Image,
+    qsm: sitk.Image | None,
+    qsm_transform: sitk.Transform | None,
+    mask: sitk.Image | None,
+) -> tuple[Voxels, npt.NDArray[np.floating] | None]:
+    """The voxels in the measured part of the map, and its values there."""
+    from phantomcal.correlation.interpolate import values_on
+    from phantomcal.correlation.kernels import gather, in_large_piece
 
-    ``left putamen``, ``putamen_L``, ``ctx-lh-insula`` and ``Right-Caudate`` are understood; single letters only at
-    either end of the name.
-    """
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
-    ends = {*words[:1], *words[-1:]}
-    long = {word for word in words if len(word) > 1}
-    left, right = bool(_LEFT & (long | ends)), bool(_RIGHT & (long | ends))
-    return "" if left == right else "left" if left else "right"
+    keep: BoolArray = np.ones(voxels.flat.size, dtype=np.bool_)
+    ppm: npt.NDArray[np.floating] | None = None
+    if mask is not None:
+        keep &= sitk.GetArrayViewFromImage(mask).reshape(-1)[voxels.flat] != 0
+    if qsm is not None:
+        if qsm_transform is None:
+            volume = sitk.GetArrayViewFromImage(qsm)
+            ppm = np.empty(voxels.flat.size, volume.dtype if volume.dtype.kind == "f" else np.float64)
+            gather(volume.reshape(-1), voxels.flat, ppm)
+            zero = np.flatnonzero(ppm == 0) if mask is None else np.zeros(0, np.int64)
+            if zero.size:
+                background = np.empty(zero.size, np.bool_)
+                in_large_piece(volume, voxels.flat[zero], _BACKGROUND_VOXELS, background)
+                keep[zero[background]] = False
+        else:
+            ppm = values_on(qsm, labels, voxels, qsm_transform, invalid=0.0 if mask is None else None)
+        keep &= np.isfinite(ppm)
+    if not keep.any():
+        raise InputError(
+            "no label lies on measured voxels of the QSM map"
+            if voxels.flat.size
+            else "erosion leaves nothing of any region",
+            "the label map",
+            "check that the two belong together" if voxels.flat.size else "erode less",
+        )
+    kept = voxels.only(keep)
+    return kept, ppm if ppm is None or kept is voxels else ppm[keep]
 
 
-def _statistics(
-    values: FloatArray | None,
-    codes: IntArray,
-    keep: BoolArray,
-    size: int,
-    min_voxels: int,
-    independent_per_voxel: float = 1.0,
-) -> dict[str, FloatArray]:
-    """All regions in one pass for the mean and one for the spread about it, so that large offsets cost no digits."""
-    blank = np.full(size, np.nan)
-    if values is None:
-        return {"n": np.zeros(size), "mean": blank, "sd": blank, "sem": blank}
-    values, codes = values[keep], codes[keep]
-    n = np.bincount(codes, minlength=size).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(codes, weights=values, minlength=size) / n
-        squares = np.bincount(codes, weights=(values - mean[codes]) ** 2, minlength=size)
-        sd = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
-        sem = sd / np.sqrt(np.maximum(n * independent_per_voxel, 1.0))
-    enough = n >= max(min_voxels, 1)
-    return {"n": n} | {k: np.where(enough, v, np.nan) for k, v in (("mean", mean), ("sd", sd), ("sem", sem))}
+def _modality_columns(ct: Spread | None, qsm: Spread | None, size: int, how: Sampling) -> dict[str, FloatArray]:
+    sides = (("ct", "hu", ct), ("qsm", "ppm", qsm))
+    values = {f"{m}_{unit}": _enough(s, s.mean if s else None, size, how) for m, unit, s in sides}
+    spreads = {f"{m}_sd_{unit}": _enough(s, s.sd if s else None, size, how) for m, unit, s in sides}
+    errors = {f"{m}_sem_{unit}": _enough(s, s.sem if s else None, size, how) for m, unit, s in sides}
+    order = ("ct_hu", "ct_sd_hu", "qsm_ppm", "qsm_sd_ppm", "ct_sem_hu", "qsm_sem_ppm")
+    return {name: (values | spreads | errors)[name] for name in order}
+
+
+def _further_columns(ct: Spread | None, qsm: Spread | None, size: int, how: Sampling) -> dict[str, FloatArray]:
+    columns = {}
+    for modality, unit, stats in (("ct", "hu", ct), ("qsm", "ppm", qsm)):
+        for p in how.percentiles:
+            name = "median" if p == 50 else f"p{p:g}"
+            columns[f"{modality}_{name}_{unit}"] = _enough(stats, stats.percentiles[p] if stats else None, size, how)
+    for modality, stats in (("ct", ct), ("qsm", qsm)):
+        columns[f"{modality}_n_effective"] = _enough(stats, stats.n_effective if stats else None, size, how)
+    return columns
+
+
+def _enough(stats: Spread | None, values: FloatArray | None, size: int, how: Sampling) -> FloatArray:
+    if stats is None or values is None:
+        return _blank(size)
+    return np.where(stats.n >= max(how.min_voxels, 1), values, np.nan)
+
+
+def _blank(size: int) -> FloatArray:
+    return np.full(size, np.nan)
 
 
 def _check_call(
@@ -226,21 +257,30 @@ def _check_call(
     ct: sitk.Image | None,
     qsm: sitk.Image | None,
     transform: sitk.Transform | None,
+    qsm_transform: sitk.Transform | None,
     mask: sitk.Image | None,
+    how: Sampling,
 ) -> None:
     if ct is None and qsm is None:
         raise InputError("neither a CT nor a QSM map to sample", "the call", "give --ct, --qsm or both")
     if transform is not None and ct is None:
         raise InputError("a transform without a CT", "the call", "give --ct as well, or leave --transform out")
+    if qsm_transform is not None and qsm is None:
+        raise InputError("a QSM transform without a QSM map", "the call", "give --qsm as well")
+    if how.hu_window is not None and ct is None:
+        raise InputError("an HU window without a CT", "the call", "give --ct as well, or leave --hu-window out")
+    if how.reference != NO_REFERENCE and qsm is None:
+        raise InputError("a reference without a QSM map", "the call", "give --qsm as well, or leave --reference out")
     for image, name in ((labels, "label map"), (ct, "CT"), (qsm, "QSM map"), (mask, "mask")):
         if image is not None and image.GetDimension() != 3:
             raise InputError(f"the {name} has {image.GetDimension()} dimensions", name, "give a 3-D volume")
-    for image, name in ((qsm, "QSM map"), (mask, "mask")):
+    for image, name in ((qsm if qsm_transform is None else None, "QSM map"), (mask, "mask")):
         if image is not None and not same_grid(labels, image):
             raise InputError(
                 f"labels on another grid than the {name}",
                 f"the label map ({_grid_words(labels)}) against the {name} ({_grid_words(image)})",
-                f"resample the labels onto the {name} with nearest-neighbour interpolation, never linear",
+                "give --qsm-transform (identity when both are in one space), "
+                f"or resample the labels onto the {name} with nearest-neighbour interpolation, never linear",
             )
 
 
@@ -248,111 +288,3 @@ def _grid_words(image: sitk.Image) -> str:
     # Flipped axes fill the same box, so the box alone would not tell two grids apart.
     axes = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
     return f"{describe_grid(image)}, axes {axes}"
-
-
-def _label_box(labels: sitk.Image) -> tuple[Box, IntArray]:
-    """The labels as whole numbers within the box around them, in numpy's axis order."""
-    array = sitk.GetArrayViewFromImage(labels)
-    if array.ndim != 3:
-        raise InputError("the label map has several values per voxel", "the label map", "give one label per voxel")
-    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise InputError(
-            "labels that are no whole numbers",
-            "the label map",
-            "it was probably resampled with linear interpolation: use nearest neighbour",
-        )
-    if array.dtype.kind in "if" and array.min() < 0:
-        raise InputError(f"a negative label ({array.min():g})", "the label map", "labels count from 1, background is 0")
-    inside = array != 0
-    if not inside.any():
-        raise InputError("no label in it", "the label map", "every voxel is 0: check the file")
-    edges = []
-    for axis in range(3):
-        hit = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
-        edges.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    box = (edges[0], edges[1], edges[2])
-    return box, array[box].astype(np.int64)
-
-
-def _eroded(grid: IntArray, layers: int) -> IntArray:
-    if layers < 0:
-        raise InputError(f"cannot erode by {layers} layers", "the call", "give 0 or more")
-    for _ in range(layers):
-        padded = np.pad(grid, 1)
-        core = (slice(1, -1),) * 3
-        keep = np.ones(grid.shape, dtype=np.bool_)
-        for axis in range(3):
-            for step in (slice(0, -2), slice(2, None)):
-                neighbour = tuple(step if a == axis else core[a] for a in range(3))
-                keep &= padded[neighbour] == grid
-        grid = np.where(keep, grid, 0)
-    return grid
-
-
-def _in_zero_background(qsm: sitk.Image, box: Box, inside: BoolArray, values: FloatArray) -> BoolArray:
-    """Which labelled voxels lie in the zeros around (or in holes of) the map, where nothing was measured."""
-    zero: BoolArray = values == 0
-    if not zero.any():
-        return zero
-    from scipy import ndimage
-
-    pieces, _ = ndimage.label(sitk.GetArrayViewFromImage(qsm) == 0)
-    size = np.bincount(pieces.ravel())
-    return np.asarray(zero & (size[pieces[box][inside]] >= _BACKGROUND_VOXELS), dtype=np.bool_)
-
-
-def _ct_on_labels(ct: sitk.Image, labels: sitk.Image, box: Box, transform: sitk.Transform | None) -> FloatArray:
-    """CT in HU on the box of the label grid, NaN outside the CT."""
-    first = [int(edge.start) for edge in reversed(box)]
-    sampled = sitk.Resample(
-        ct,
-        [int(edge.stop - edge.start) for edge in reversed(box)],
-        transform if transform is not None else sitk.Transform(3, sitk.sitkIdentity),
-        sitk.sitkLinear,
-        labels.TransformIndexToPhysicalPoint(first),
-        labels.GetSpacing(),
-        labels.GetDirection(),
-        float("nan"),
-        sitk.sitkFloat64,
-    )
-    return np.asarray(sitk.GetArrayFromImage(sampled), dtype=np.float64)
-
-
-def _names(label_of_region: IntArray, lookup: pd.DataFrame | None) -> tuple[npt.NDArray[np.object_], list[str]]:
-    names = np.array([f"label-{k}" for k in label_of_region], dtype=object)
-    if lookup is None:
-        return names, []
-    require_columns(lookup, ["index", "name"], "the lookup table")
-    known = dict(zip(lookup["index"].astype(np.int64), lookup["name"].astype(str), strict=True))
-    warnings = []
-    unnamed = [name for k, name in zip(label_of_region, names, strict=True) if int(k) not in known]
-    if unnamed:
-        warnings.append(f"not in the lookup table: {', '.join(unnamed)}")
-    present = {int(k) for k in label_of_region}
-    absent = [f"{name} ({k})" for k, name in known.items() if k != 0 and k not in present]
-    if absent:
-        warnings.append(f"in the lookup table but not in the label map, so left out: {', '.join(absent)}")
-    names = np.array([known.get(int(k), f"label-{k}") for k in label_of_region], dtype=object)
-    twice = sorted({name for name in names if (names == name).sum() > 1})
-    if twice:
-        warnings.append(f"several labels share a name and stay separate rows: {', '.join(twice)}")
-    return names, warnings
-
-
-def _note(n: int, n_labelled: int, n_before: int, min_voxels: int, coverage: float, n_air: int) -> str:
-    if n_labelled == 0:
-        return f"erosion leaves nothing of its {n_before} voxels"
-    notes = []
-    if n < n_labelled:
-        notes.append(
-            f"{n_labelled - n} of {n_labelled} voxels lie outside the measured part of the map and are left out"
-        )
-    if 0 < n < min_voxels:
-        notes.append(f"{n} voxels are fewer than the {min_voxels} asked for, so it has no values")
-    if n > 0 and coverage == 0:
-        notes.append("it lies outside the CT")
-    elif n > 0 and coverage < 1:
-        notes.append(f"{100 * (1 - coverage):.1f} % of it lies outside the CT and is left out of the CT values")
-    if n_air:
-        notes.append(f"{n_air} voxels read as air (below {AIR_HU:.0f} HU): check the alignment")
-    return "; ".join(notes)

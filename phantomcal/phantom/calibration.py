@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+import SimpleITK as sitk
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.lines import number
+from phantomcal.phantom.absent import name_missing
+from phantomcal.phantom.appraise import appraised
 from phantomcal.phantom.locate import Located, locate
+from phantomcal.phantom.magnitude import check_magnitude
+from phantomcal.phantom.overrides import Orientation, Overrides
+from phantomcal.phantom.reference import refer
 from phantomcal.phantom.sample import mask_radius_mm, measure
 from phantomcal.phantom.series import series_lines, status_of
 from phantomcal.phantom.unplaced import placed_by_value
@@ -42,9 +46,7 @@ def calibrate(
     provenance: Provenance,
     *,
     session: str = "",
-    axis: int | None = None,
-    mirrored: bool | None = None,
-    rotation_deg: float | None = None,
+    overrides: Overrides | None = None,
 ) -> Calibrated:
     """Find, measure and fit the vials of a phantom.
 
@@ -52,13 +54,14 @@ def calibrate(
     ----------
     protocol : Protocol
     volumes : sequence of Volume
-        One CT, one QSM map, or both; HU and ppm.
+        One CT (HU), one QSM map (ppm), or both; with a map also the magnitude on its grid, which helps to find vials
+        and air in them.
     provenance : Provenance
         Recorded in the result.
     session : str
         Name of the scan session.
-    axis, mirrored, rotation_deg
-        Overrides of the automatic choice; see `phantomcal.phantom.locate.locate`.
+    overrides : Overrides, optional
+        Instead of the automatic choices.
 
     Returns
     -------
@@ -69,14 +72,18 @@ def calibrate(
     InputError
         The protocol is not made for a modality, or its layout is not in an image.
     """
-    if not volumes:
-        raise InputError("nothing to calibrate", "", "give --ct, --qsm or both")
+    said = overrides or Overrides()
+    protocol = said.eroded(protocol)
+    magnitude = next((v for v in volumes if v.modality == "magnitude"), None)
+    measurable = [v for v in volumes if v.modality != "magnitude"]
+    _require_volumes(measurable, magnitude, said)
     located: dict[Modality, Located] = {}
     radii: dict[Modality, list[float]] = {}
     vials: list[VialMeasurement] = []
     lines: list[Line] = []
     warnings: list[str] = []
-    for volume in volumes:
+    references = _references(protocol, volumes)
+    for volume in measurable:
         modality: Modality = "ct" if volume.modality == "ct" else "qsm"
         if modality not in protocol.modalities:
             raise InputError(
@@ -85,37 +92,27 @@ def calibrate(
                 "choose another protocol, or add the modality to a copy of this one",
             )
         warnings += volume.notes
-        placed, along, side, turn = protocol, axis, mirrored, rotation_deg
-        if not protocol.has_layout:
-            if mirrored is not None or rotation_deg is not None:
-                raise InputError(
-                    f"{protocol.name} has no layout to turn or mirror", "--rotation or --mirror", "leave the option out"
-                )
-            # The places are those of this very image, so only the unturned pose is asked for.
-            placed, along = placed_by_value(volume.image, protocol, modality, where=volume.source.name, axis=axis)
-            side, turn = False, 0.0
-            warnings.append(
-                f"{modality}: {protocol.name} has no layout: vials are named in order of value, so that their order on "
-                "the line is built in"
-            )
-        place = locate(
-            volume.image, placed, modality, where=volume.source.name, axis=along, mirrored=side, rotation_deg=turn
-        )
+        echo = magnitude.image if magnitude is not None and modality == "qsm" else None
+        place = _place(protocol, volume, modality, said, echo, warnings)
         located[modality] = place
         radii[modality] = [
             mask_radius_mm(volume.image, protocol, modality, v, place.frame.image_axis) for v in protocol.vials
         ]
-        measured = measure(volume.image, place, protocol, modality, volume.source.name)
-        referred, note = _refer(measured, protocol, modality)
-        new_lines, flagged = series_lines(referred, protocol, modality)
+        measured = name_missing(measure(volume.image, place, protocol, modality, volume.source.name, echo))
+        if modality == "qsm":
+            measured, reference, note = refer(measured, protocol, volume.image, place, volume.source.name)
+            references["qsm"] |= reference
+            warnings += [note] if note else []
+            if "ReconstructionAlgorithm" not in volume.reconstruction:
+                warnings.append(
+                    "the reconstruction algorithm of the QSM map is not known: its slope holds for that algorithm only "
+                    "(add ReconstructionAlgorithm and ReferenceRegion to the JSON sidecar)"
+                )
+        new_lines, flagged = series_lines(measured, protocol, modality)
         vials += flagged
         lines += new_lines
-        if modality == "qsm" and "ReconstructionAlgorithm" not in volume.reconstruction:
-            warnings.append(
-                "the reconstruction algorithm of the QSM map is not known: its slope holds for that algorithm only "
-                "(add ReconstructionAlgorithm and ReferenceRegion to the JSON sidecar)"
-            )
-        warnings += ([note] if note else []) + [f"{v.vial_id} ({modality}): {v.flag}" for v in flagged if v.flag]
+        warnings += [f"{modality}: {note}" for note in place.record.notes]
+        warnings += [f"{v.vial_id} ({modality}): {v.flag}" for v in flagged if v.flag]
     if not lines:
         raise InputError(
             "no series has two different abscissae, so there is no line to fit",
@@ -134,7 +131,7 @@ def calibrate(
         lines=lines,
         vials=vials,
         locations=[place.record for place in located.values()],
-        references=_references(protocol, volumes),
+        references=references,
         warnings=warnings,
         sources=[
             protocol.source,
@@ -142,24 +139,70 @@ def calibrate(
         ],
         provenance=provenance,
     )
-    return Calibrated(record, located, radii)
+    return Calibrated(appraised(record, protocol), located, radii)
 
 
-def _refer(
-    measured: list[VialMeasurement], protocol: Protocol, modality: Modality
-) -> tuple[list[VialMeasurement], str]:
-    """QSM values relative to the protocol's water vial, when it asks for that."""
-    if modality != "qsm" or protocol.reference != "water":
-        return measured, ""
-    water = [v for v in measured if v.abscissa == 0 and protocol.is_concentration]
-    if not water:
+def _require_volumes(measurable: Sequence[Volume], magnitude: Volume | None, said: Overrides) -> None:
+    """Refuse calls without anything to measure, or that mix what does not belong together."""
+    kinds = [v.modality for v in measurable]
+    if not kinds and magnitude is not None:
         raise InputError(
-            "reference 'water' needs a vial of concentration 0", protocol.name, "add one, or use reference: none"
+            "a magnitude shows where the vials are but has no calibrated values, so there is no line to fit",
+            magnitude.source.name,
+            "give the QSM map with --qsm, or a CT with --ct",
         )
-    zero = float(np.mean([v.value for v in water]))
-    return (
-        [v.model_copy(update={"value": v.value - zero}) for v in measured],
-        f"qsm: {number(zero)} ppm, the mean of the water vials {', '.join(v.vial_id for v in water)}, was subtracted",
+    if not kinds:
+        raise InputError("nothing to calibrate", "", "give --ct, --qsm or both")
+    for modality in said.orient:
+        if modality not in kinds:
+            raise InputError(f"--orient {modality}= without that scan", "", f"give --{modality}, or leave it out")
+    if magnitude is not None:
+        qsm = next((v for v in measurable if v.modality == "qsm"), None)
+        if qsm is None:
+            raise InputError(
+                "a magnitude without its QSM map", magnitude.source.name, "give the map with --qsm, or leave it out"
+            )
+        check_magnitude(magnitude, qsm)
+    if len(kinds) > 1 and (said.first_slice, said.last_slice) != (None, None):
+        raise InputError(
+            "slices of CT and QSM are not the same", "--first-slice or --last-slice", "calibrate one at a time"
+        )
+
+
+def _place(
+    protocol: Protocol,
+    volume: Volume,
+    modality: Modality,
+    said: Overrides,
+    magnitude: sitk.Image | None,
+    warnings: list[str],
+) -> Located:
+    """Where the vials are in one volume."""
+    where, slices = volume.source.name, (said.first_slice, said.last_slice)
+    orientation = said.orientation_of(modality)
+    if protocol.has_layout:
+        return locate(
+            volume.image,
+            protocol,
+            modality,
+            where=where,
+            axis=said.axis,
+            orientation=orientation,
+            slices=slices,
+            magnitude=magnitude,
+        )
+    if orientation.given:
+        raise InputError(
+            f"{protocol.name} has no layout to turn or mirror", "--orient, --rotation or --mirror", "leave it out"
+        )
+    # The places are those of this very image, so only the unturned pose is asked for.
+    placed, along = placed_by_value(volume.image, protocol, modality, where=where, axis=said.axis)
+    warnings.append(
+        f"{modality}: {protocol.name} has no layout: vials are named in order of value, so that their order on "
+        "the line is built in"
+    )
+    return locate(
+        volume.image, placed, modality, where=where, axis=along, orientation=Orientation(0.0, False), slices=slices
     )
 
 
@@ -168,7 +211,7 @@ def _references(protocol: Protocol, volumes: Sequence[Volume]) -> dict[str, Any]
     references: dict[str, Any] = {"susceptibility_reference": subtracted}
     for volume in volumes:
         references[volume.modality] = {
-            "unit": "HU" if volume.modality == "ct" else "ppm",
+            "unit": {"ct": "HU", "qsm": "ppm"}.get(volume.modality, "arbitrary"),
             "file": volume.source.name,
             **volume.reconstruction,
         }

@@ -1,6 +1,7 @@
 """Ways a layout could lie in a volume: poses from blobs, refined on vial centres, compared by their values."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,6 +15,10 @@ from phantomcal.protocol import Protocol
 from phantomcal.results import Modality
 
 Array = NDArray[np.float64]
+Kind = Literal["ct", "qsm", "magnitude"]
+# Of the disc of this many radii around a vial some must be phantom: what lies in the air is none, whatever its values.
+_AROUND, _LEAST_BODY = 1.9, 0.1
+OUTSIDE = -1.0  # what a magnitude's darkness is outside the body
 
 
 @dataclass(frozen=True)
@@ -95,24 +100,35 @@ def deviation_scale(protocol: Protocol, modality: Modality) -> float:
     return max(0.06 * spread, 5.0 if modality == "ct" else 0.02)
 
 
-def prepare(image: sitk.Image, frame: Frame, protocol: Protocol, modality: Modality) -> Slabs:
-    """Resample a volume to the phantom's frame and cut it into slabs."""
+def prepare(image: sitk.Image, frame: Frame, protocol: Protocol, kind: Kind) -> Slabs:
+    """Resample a volume to the phantom's frame and cut it into slabs.
+
+    Of a magnitude, `phantomcal.phantom.magnitude.darkness` is given.
+    """
     radius = min(protocol.radius_of(v) for v in protocol.vials)
-    spacing = min(1.0, radius / 3.5)
+    length = protocol.geometry.vial_length_mm or 6 * radius
+    half = max(1, round(float(np.clip(length / 3, 4.0, 15.0)) / min(1.0, radius / 3.5) / 2))
+    return slabs_of(image, frame, radius, kind, half)
+
+
+def slabs_of(image: sitk.Image, frame: Frame, radius_mm: float, kind: Kind, half_px: int) -> Slabs:
+    """Resample a volume to a frame, fine enough for discs of a radius, and cut it into slabs of half a thickness."""
+    spacing = min(1.0, radius_mm / 3.5)
     volume, start = resample_to_frame(image, frame, spacing)
-    background = -1000.0 if modality == "ct" else 0.0
+    background = {"ct": -1000.0, "qsm": 0.0, "magnitude": OUTSIDE}[kind]
     volume = np.where(np.isfinite(volume), volume, np.float32(background))
-    if modality == "ct":
+    if kind == "ct":
         np.clip(volume, -1024.0, 2000.0, out=volume)
         body = volume > -400.0
+    elif kind == "magnitude":
+        body = volume > OUTSIDE / 2
+        np.maximum(volume, 0.0, out=volume)
     else:
         body = volume != 0.0
         if body.mean() > 0.95:
             body = np.ones_like(body)
-    length = protocol.geometry.vial_length_mm or 6 * radius
-    half = max(1, round(float(np.clip(length / 3, 4.0, 15.0)) / spacing / 2))
-    centres = np.arange(min(half, volume.shape[0] // 2), max(volume.shape[0] - half, 1), half)
-    return Slabs(volume, body, start, spacing, half, centres, radius)
+    centres = np.arange(min(half_px, volume.shape[0] // 2), max(volume.shape[0] - half_px, 1), half_px)
+    return Slabs(volume, body, start, spacing, half_px, centres, radius_mm)
 
 
 def slab_blobs(slabs: Slabs, centre_px: int) -> BlobMap:
@@ -123,39 +139,54 @@ def slab_blobs(slabs: Slabs, centre_px: int) -> BlobMap:
     return blob_map(slabs.at(centre_px), slabs.radius_mm / slabs.spacing_mm, body)
 
 
-def centroid(
-    picture: NDArray[np.float32], place_mm: Array, start_mm: Array, spacing_mm: float, radius_mm: float
-) -> tuple[Array, float]:
-    """Centre of a disc near a place, from the share of each pixel it fills.
+def centroids(
+    picture: NDArray[np.float32], places_mm: Array, start_mm: Array, spacing_mm: float, radius_mm: float
+) -> tuple[Array, Array]:
+    """Centres of discs near places, from the share of each pixel they fill.
 
     Returns
     -------
-    centre_mm : ndarray, shape (2,)
-    contrast : float
+    centres_mm : ndarray, shape (n, 2)
+        The places themselves where nothing stands out.
+    contrast : ndarray, shape (n,)
         Disc mean minus the median of its surroundings.
     """
-    column, row = (place_mm - start_mm) / spacing_mm
-    reach = int(np.ceil(2.2 * radius_mm / spacing_mm))
-    r0, c0 = round(row) - reach, round(column) - reach
-    part = picture[max(r0, 0) : r0 + 2 * reach + 1, max(c0, 0) : c0 + 2 * reach + 1]
-    if part.size == 0:
-        return place_mm, 0.0
-    y = start_mm[1] + (np.arange(part.shape[0]) + max(r0, 0)) * spacing_mm
-    x = start_mm[0] + (np.arange(part.shape[1]) + max(c0, 0)) * spacing_mm
-    distance = np.hypot(x[None, :] - place_mm[0], y[:, None] - place_mm[1])
-    core, ring = distance <= 0.6 * radius_mm, (distance >= 1.35 * radius_mm) & (distance <= 1.9 * radius_mm)
-    if not core.any() or not ring.any():
-        return place_mm, 0.0
-    background = float(np.median(part[ring]))
-    contrast = float(part[core].mean()) - background
-    if contrast == 0.0:
-        return place_mm, 0.0
-    share = np.clip((part - background) / contrast, 0.0, 1.0) * (distance <= 1.4 * radius_mm)
-    share[share < 0.25] = 0.0
-    total = float(share.sum())
-    if total == 0.0:
-        return place_mm, 0.0
-    return np.array([float((share * x[None, :]).sum()) / total, float((share * y[:, None]).sum()) / total]), contrast
+    column, row = (places_mm - start_mm).T / spacing_mm
+    reach = np.arange(-int(np.ceil(2.2 * radius_mm / spacing_mm)), int(np.ceil(2.2 * radius_mm / spacing_mm)) + 1)
+    rows, columns = (np.rint(at).astype(int)[:, None] + reach for at in (row, column))
+    y, x = start_mm[1] + rows * spacing_mm, start_mm[0] + columns * spacing_mm
+    inside = ((rows >= 0) & (rows < picture.shape[0]))[:, :, None]
+    inside = inside & ((columns >= 0) & (columns < picture.shape[1]))[:, None, :]
+    part = picture[
+        np.clip(rows, 0, picture.shape[0] - 1)[:, :, None], np.clip(columns, 0, picture.shape[1] - 1)[:, None, :]
+    ]
+    dx, dy = (x - places_mm[:, :1])[:, None, :], (y - places_mm[:, 1:])[:, :, None]
+    distance = np.sqrt(dx * dx + dy * dy)
+    core = inside & (distance <= 0.6 * radius_mm)
+    ring = inside & (distance >= 1.35 * radius_mm) & (distance <= 1.9 * radius_mm)
+    n_core, n_ring = core.sum(axis=(1, 2)), ring.sum(axis=(1, 2))
+    there = (n_core > 0) & (n_ring > 0)
+    around = np.sort(np.where(ring, part, np.inf).reshape(len(part), -1), axis=1)
+    low, high = (np.take_along_axis(around, (np.maximum(n_ring + k, 0) // 2)[:, None], axis=1)[:, 0] for k in (-1, 0))
+    background = np.where(there, (low + high) / 2.0, 0.0).astype(np.float64)
+    mean = np.where(core, part, 0.0).sum(axis=(1, 2), dtype=np.float64) / np.maximum(n_core, 1)
+    contrast = np.where(there, mean - background, 0.0)
+    there &= contrast != 0.0
+    share = (part - background[:, None, None]) / np.where(there, contrast, 1.0)[:, None, None]
+    share = np.minimum(share, 1.0) * (inside & (distance <= 1.4 * radius_mm) & (share >= 0.25))
+    total = share.sum(axis=(1, 2))
+    there &= total > 0.0
+    total = np.where(there, total, 1.0)
+    found = np.stack([(share * dx).sum(axis=(1, 2)) / total, (share * dy).sum(axis=(1, 2)) / total], axis=1)
+    return np.where(there[:, None], places_mm + found, places_mm), contrast
+
+
+def centroid(
+    picture: NDArray[np.float32], place_mm: Array, start_mm: Array, spacing_mm: float, radius_mm: float
+) -> tuple[Array, float]:
+    """Centre and contrast of one disc; see `centroids`."""
+    centres, contrast = centroids(picture, np.asarray(place_mm, float)[None], start_mm, spacing_mm, radius_mm)
+    return centres[0], float(contrast[0])
 
 
 def refine(
@@ -175,12 +206,9 @@ def refine(
     placed = pose.place(layout)
     centres, seen = placed, np.zeros(len(layout), dtype=bool)
     for reach in (2.0, 1.5, 1.0):
-        results = []
-        for p in placed:
-            centre, contrast = centroid(picture, p, start, spacing, slabs.radius_mm)
-            results.append((*centroid(picture, centre, start, spacing, slabs.radius_mm)[:1], contrast))
-        centres = np.array([r[0] for r in results])
-        strength = np.abs([r[1] for r in results])
+        near, contrast = centroids(picture, placed, start, spacing, slabs.radius_mm)
+        centres, _ = centroids(picture, near, start, spacing, slabs.radius_mm)
+        strength = np.abs(contrast)
         seen = (strength > 4.0 * blobs.noise) & (np.linalg.norm(centres - placed, axis=1) < reach * tolerance_mm)
         if seen.sum() < 2:
             break
@@ -211,8 +239,23 @@ def disc_means(picture: NDArray[np.float32], centres: Array, slabs: Slabs, share
     return np.array([float(flat[pixels].mean()) if pixels.size else float("nan") for pixels in discs])
 
 
-def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: bool | None = None) -> list[Candidate]:
-    """Ways the layout could lie in the volume, best first."""
+def candidates(
+    slabs: Slabs, protocol: Protocol, modality: Modality, valued: Slabs | None = None, keep: int = 12
+) -> list[Candidate]:
+    """Ways the layout could lie in the volume, best first.
+
+    Parameters
+    ----------
+    slabs : Slabs
+        What shows the vials.
+    protocol : Protocol
+    modality : {"ct", "qsm"}
+        Of the values.
+    valued : Slabs, optional
+        Where values are read when `slabs` only shows places; on the same grid.
+    keep : int
+        Clearly different poses to look at in each slab.
+    """
     layout = layout_of(protocol)
     expected, scale = expected_values(protocol, modality), deviation_scale(protocol, modality)
     tolerance = protocol.geometry.position_tolerance_mm
@@ -227,6 +270,7 @@ def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: b
     found: list[Candidate] = []
     for slab in np.argsort(potential, kind="stable")[::-1][:5]:
         blobs, top, picture = maps[slab], tops[slab], slabs.picture(int(slab))
+        body = slabs.body[int(slabs.centres_px[slab])].astype(np.float32)
         places = slabs.start_mm[:2] + top[:, ::-1] * slabs.spacing_mm
         width = 2 * max(1, round(tolerance / slabs.spacing_mm)) + 1
         wide = sitk.GetArrayFromImage(
@@ -239,13 +283,14 @@ def candidates(slabs: Slabs, protocol: Protocol, modality: Modality, mirrored: b
             slabs.start_mm[:2],
             slabs.spacing_mm,
             tolerance_mm=tolerance,
-            mirrored=mirrored,
-            keep=12,
+            keep=keep,
         ):
             pose, centres, seen = refine(picture, blobs, start_pose, layout, slabs, tolerance)
-            values = disc_means(picture, centres, slabs)
-            inside = np.isfinite(values)
-            match = _match(seen, visible & (np.abs(np.nan_to_num(expected, nan=np.inf)) > 6.0 * blobs.noise))
+            values = disc_means(picture if valued is None else valued.picture(int(slab)), centres, slabs)
+            inside = np.isfinite(values) & (disc_means(body, centres, slabs, _AROUND) > _LEAST_BODY)
+            # On a magnitude every vial shows, by its wall if by nothing else.
+            asked = visible & (np.abs(np.nan_to_num(expected, nan=np.inf)) > 6.0 * blobs.noise)
+            match = _match(seen, asked if valued is None else np.ones_like(asked))
             misfit = value_misfit(np.where(inside, values, 0.0), np.where(inside, expected, np.nan), scale)
             misfit += float(np.mean(~inside))
             found.append(Candidate(pose, int(slab), match, misfit, centres, seen, values))

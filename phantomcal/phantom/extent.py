@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from phantomcal.phantom.candidates import Candidate, Slabs, centroid, disc_means, disc_pixels
+from phantomcal.phantom.candidates import Candidate, Slabs, centroids, disc_means, disc_pixels
 
 Array = NDArray[np.float64]
 
@@ -40,12 +40,9 @@ def lean(slabs: Slabs, candidate: Candidate, low_px: int, high_px: int) -> tuple
         while low_px <= plane <= high_px:
             picture = slabs.at(plane, half_px=step)
             guess = offset + speed
-            moves, contrast = [], []
-            for centre in candidate.centres[strong]:
-                found, c = centroid(picture, centre + guess, slabs.start_mm[:2], slabs.spacing_mm, slabs.radius_mm)
-                moves.append(found - centre)
-                contrast.append(c)
-            here = np.median(moves, axis=0)
+            centres = candidate.centres[strong]
+            found, _ = centroids(picture, centres + guess, slabs.start_mm[:2], slabs.spacing_mm, slabs.radius_mm)
+            here = np.median(found - centres, axis=0)
             if np.max(np.abs(here - guess)) > 0.5 * slabs.radius_mm:
                 break
             speed, offset = 0.5 * speed + 0.5 * (here - offset), here
@@ -66,14 +63,15 @@ def strongest(slabs: Slabs, candidate: Candidate) -> NDArray[np.int64]:
     """Indices of the seen vials with the clearest contrast, at least three where there are as many."""
     contrast = np.abs(_contrast(slabs.picture(candidate.slab), candidate.centres, slabs))
     contrast = np.where(candidate.seen, contrast, 0.0)
-    count = max(3, int(np.sum(contrast > 0.3 * contrast.max())))
+    # An empty vial on CT stands out tenfold; it must not be the measure of the others.
+    count = max(3, int(np.sum(contrast > 0.3 * np.sort(contrast)[-min(3, len(contrast))])))
     order: NDArray[np.int64] = np.argsort(-contrast, kind="stable")[: min(count, int(candidate.seen.sum()))]
     return order
 
 
 def _contrast(picture: NDArray[np.float32], centres: Array, slabs: Slabs) -> Array:
     """Core mean minus the median of the surroundings, per vial."""
-    return np.array([centroid(picture, c, slabs.start_mm[:2], slabs.spacing_mm, slabs.radius_mm)[1] for c in centres])
+    return centroids(picture, centres, slabs.start_mm[:2], slabs.spacing_mm, slabs.radius_mm)[1]
 
 
 def clearest_slab(slabs: Slabs, candidate: Candidate) -> int:

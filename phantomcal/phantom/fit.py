@@ -1,12 +1,60 @@
-"""Straight lines with honest errors: ordinary, weighted, and with errors in both axes."""
+"""Straight lines with honest errors: ordinary, weighted, with errors in both axes, and through zero."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
+
+_MANY = 1_000_000  # degrees of freedom that make Student's t normal
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What reading a line backwards needs.
+
+    Attributes
+    ----------
+    slope, intercept : float
+    slope_variance, intercept_variance, covariance : float
+        Of slope and intercept.
+    residual_sd : float
+        SD of a single vial about the line: noise and everything else that differs between vials.
+    degrees_of_freedom : int
+        Of `residual_sd`; a million when errors are known, which makes intervals normal.
+    vial_noise : float
+        Part of `residual_sd` that is noise of the vials' own values, root mean square; 0 when not known.
+    """
+
+    slope: float
+    intercept: float
+    slope_variance: float
+    intercept_variance: float
+    covariance: float
+    residual_sd: float
+    degrees_of_freedom: int
+    vial_noise: float = 0.0
+
+    def reading_variance(self, standard_error: float | None = None, replicates: int = 1) -> float:
+        """Variance of a reading about the line, without that of the line itself.
+
+        Parameters
+        ----------
+        standard_error : float, optional
+            Of the reading, from its own noise. The scatter between vials is added: a sample stands somewhere else
+            than the vials do, as every vial does. None takes the reading to be as good as that of a vial.
+        replicates : int
+            Independent samples averaged, when no standard error is given.
+        """
+        if standard_error is None:
+            return self.residual_sd**2 / replicates
+        return max(self.residual_sd**2 - self.vial_noise**2, 0.0) + standard_error**2
+
+    def line_variance(self, x: "float | Array") -> "float | Array":
+        """Variance of the line's own value at x."""
+        return self.intercept_variance + 2 * x * self.covariance + x**2 * self.slope_variance
 
 
 @dataclass(frozen=True)
@@ -19,7 +67,7 @@ class LineFit:
     covariance : ndarray, shape (2, 2), or None
         Of (slope, intercept); None for two points, which leave nothing to estimate an error from.
     residual_sd : float or None
-        Of y about the line, n - 2 degrees of freedom, unweighted.
+        Of y about the line, unweighted, with the degrees of freedom of the line.
     r2 : float or None
         Share of the variance of y explained (squared correlation).
     p_value : float or None
@@ -29,6 +77,10 @@ class LineFit:
         In words.
     reduced_chi2 : float or None
         Of a fit with known errors.
+    errors_known : bool
+        Whether the standard errors are those of known errors; False where they come from the scatter.
+    value_noise, abscissa_noise : float
+        Root mean square known errors of y, and of x times the slope: parts of `residual_sd`. 0 when not known.
     """
 
     slope: float
@@ -40,17 +92,53 @@ class LineFit:
     degrees_of_freedom: int
     method: str
     reduced_chi2: float | None = None
+    errors_known: bool = False
+    value_noise: float = 0.0
+    abscissa_noise: float = 0.0
+
+    @property
+    def curve(self) -> "Curve | None":
+        """The line as a calibration curve; None for two points, whose errors are unknown."""
+        if self.covariance is None or self.residual_sd is None:
+            return None
+        (var_b, cov), (_, var_a) = self.covariance
+        # A sample has no error of its concentration, as the vials have. Known errors that explain the scatter are all
+        # there is, and need no degrees of freedom.
+        reading = max(self.residual_sd**2 - self.abscissa_noise**2, self.value_noise**2 if self.abscissa_noise else 0.0)
+        if self.errors_known and self.value_noise > 0:
+            reading = self.value_noise**2
+        return Curve(
+            self.slope,
+            self.intercept,
+            float(var_b),
+            float(var_a),
+            float(cov),
+            float(np.sqrt(reading)),
+            _MANY if self.errors_known else self.degrees_of_freedom,
+            self.value_noise,
+        )
 
     def error(self, which: int) -> float | None:
         """Standard error of slope (0) or intercept (1)."""
         return None if self.covariance is None else float(np.sqrt(self.covariance[which, which]))
 
+    def quantile(self, share: float) -> float:
+        """Of the distribution that slope over error follows."""
+        return float(stats.norm.ppf(share) if self.errors_known else stats.t.ppf(share, self.degrees_of_freedom))
+
+    def test(self, value: float, error: float) -> float | None:
+        """Two-sided p of an estimate being 0; None where there is nothing to test."""
+        if error > 0:
+            tail = stats.norm.sf if self.errors_known else (lambda z: stats.t.sf(z, self.degrees_of_freedom))
+            return float(2 * tail(abs(value) / error))
+        return 0.0 if value != 0 else None  # an exact line; a constant y has no test at all
+
     def interval(self, which: int, confidence: float = 0.95) -> tuple[float, float] | None:
-        """t interval of slope (0) or intercept (1)."""
+        """Interval of slope (0) or intercept (1): Student's t, or normal where the errors are known."""
         error = self.error(which)
         if error is None:
             return None
-        t = float(stats.t.ppf(0.5 + confidence / 2, self.degrees_of_freedom))
+        t = self.quantile(0.5 + confidence / 2)
         centre = (self.slope, self.intercept)[which]
         return centre - t * error, centre + t * error
 
@@ -69,8 +157,9 @@ def fit_line(x: Array, y: Array, sd_y: Array | None = None, sd_x: Array | None =
     Returns
     -------
     LineFit
-        With known errors the standard errors come from these, and are widened by the square root of the reduced chi
-        squared where the points scatter more than their errors say.
+        With known errors the standard errors come from these, and intervals are normal. Where the points scatter more
+        than their errors say, the standard errors are widened by the square root of the reduced chi squared, and
+        intervals are Student's.
 
     Raises
     ------
@@ -107,14 +196,27 @@ def fit_line(x: Array, y: Array, sd_y: Array | None = None, sd_x: Array | None =
             covariance = covariance * chi2
     residual = float(np.sqrt(_sum_of_squares(x, y, slope, intercept) / dof)) if dof > 0 else None
     r2 = _explained(x, y) if n > 2 else None
-    p = None
-    if covariance is not None and dof > 0:
-        error = float(np.sqrt(covariance[0, 0]))
-        if error > 0:
-            p = float(2 * stats.t.sf(abs(slope) / error, dof))
-        elif slope != 0:
-            p = 0.0  # an exact line; a constant y has no test at all
-    return LineFit(slope, intercept, covariance if dof > 0 else None, residual, r2, p, dof, method, chi2)
+    known = chi2 is not None and chi2 <= 1.0
+    fit = LineFit(
+        slope,
+        intercept,
+        covariance if dof > 0 else None,
+        residual,
+        r2,
+        None,
+        dof,
+        method,
+        chi2,
+        known,
+        _rms(sd_y),
+        abs(slope) * _rms(sd_x),
+    )
+    error = fit.error(0)
+    return fit if error is None else replace(fit, p_value=fit.test(slope, error))
+
+
+def _rms(values: Array | None) -> float:
+    return 0.0 if values is None else float(np.sqrt(np.mean(np.asarray(values) ** 2)))
 
 
 def _explained(x: Array, y: Array) -> float | None:
@@ -166,59 +268,48 @@ def _both_axes(x: Array, y: Array, sd_x: Array, sd_y: Array, dof: int) -> tuple[
     return slope, intercept, covariance, None
 
 
-def curvature(x: Array, y: Array) -> tuple[float, float] | None:
-    """Test of the quadratic term, and how much bend it stands for.
+def fit_through_zero(x: Array, y: Array, sd_y: Array | None = None) -> LineFit:
+    """Fit y = slope x.
 
-    Returns
-    -------
-    (p, share) or None
-        p of the quadratic term, and the largest distance between parabola and straight line over the points as a share
-        of the line's span; None with fewer than four distinct levels.
-
-    References
+    Parameters
     ----------
-    QIBA: Obuchowski et al. 2016 (PMC4831211): test the quadratic term first.
-    """
-    if len(np.unique(x)) < 4:
-        return None
-    z = (x - x.mean()) / x.std()
-    design = np.stack([np.ones_like(z), z, z**2], axis=1)
-    solution, *_ = np.linalg.lstsq(design, y, rcond=None)
-    straight = np.polyval(np.polyfit(z, y, 1), z)
-    share = float(np.max(np.abs(design @ solution - straight)) / max(float(np.ptp(straight)), 1e-300))
-    dof = len(x) - 3
-    residual = y - design @ solution
-    scatter = float(residual @ residual) / dof
-    if scatter <= 1e-24 * float(np.var(y)):
-        return (1.0 if share < 1e-9 else 0.0), share
-    error = float(np.sqrt(scatter * np.linalg.inv(design.T @ design)[2, 2]))
-    return float(2 * stats.t.sf(abs(solution[2]) / error, dof)), share
-
-
-def studentised_outlier(x: Array, y: Array) -> tuple[int, float] | None:
-    """Point that a line through all others misses most, with its Bonferroni-adjusted p.
+    x, y : ndarray, shape (n,)
+        At least two points, not all at x = 0.
+    sd_y : ndarray, shape (n,), optional
+        Known standard errors of y; errors are widened as in `fit_line`.
 
     Returns
     -------
-    (index, p) or None
-        None with fewer than five points, where one point more or less decides everything.
+    LineFit
+        Intercept 0 without error, n - 1 degrees of freedom.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two points, or all at zero.
     """
-    n = len(x)
-    if n < 5 or np.ptp(x) == 0:
-        return None
-    p_values = []
-    for k in range(n):
-        keep = np.arange(n) != k
-        if np.ptp(x[keep]) == 0:
-            p_values.append(1.0)
-            continue
-        rest = fit_line(x[keep], y[keep])
-        sxx = float(np.sum((x[keep] - x[keep].mean()) ** 2))
-        spread = (rest.residual_sd or 0.0) * np.sqrt(1 + 1 / (n - 1) + (x[k] - x[keep].mean()) ** 2 / sxx)
-        miss = abs(y[k] - rest.slope * x[k] - rest.intercept)
-        if spread <= 1e-12 * (np.ptp(y) or 1.0):
-            p_values.append(0.0 if miss > 1e-9 * (np.ptp(y) or 1.0) else 1.0)
-        else:
-            p_values.append(min(1.0, n * 2 * float(stats.t.sf(miss / spread, n - 3))))
-    worst = int(np.argmin(p_values))
-    return worst, p_values[worst]
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if x.size < 2 or not np.any(x):
+        raise ValueError("a line through zero needs two points, one of them away from zero")
+    w = np.ones_like(x) if sd_y is None else 1.0 / np.asarray(sd_y) ** 2
+    dof = x.size - 1
+    slope = float(w @ (x * y)) / float(w @ x**2)
+    chi2 = float(w @ (y - slope * x) ** 2) / dof
+    variance = (chi2 if sd_y is None else max(chi2, 1.0)) / float(w @ x**2)
+    residual = float(np.sqrt(np.sum((y - slope * x) ** 2) / dof))
+    method = f"through zero, {'ordinary' if sd_y is None else 'weighted'} least squares"
+    covariance = np.array([[variance, 0.0], [0.0, 0.0]])
+    fit = LineFit(
+        slope,
+        0.0,
+        covariance,
+        residual,
+        _explained(x, y),
+        None,
+        dof,
+        method,
+        None if sd_y is None else chi2,
+        sd_y is not None and chi2 <= 1.0,
+        _rms(sd_y),
+    )
+    return replace(fit, p_value=fit.test(slope, float(np.sqrt(variance))))

@@ -7,28 +7,16 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.candidates import (
-    Candidate,
-    Slabs,
-    candidates,
-    distinct,
-    layout_of,
-    prepare,
-    refine,
-    slab_blobs,
-)
+from phantomcal.phantom.candidates import Candidate, Kind, Slabs, layout_of, prepare, refine, slab_blobs
 from phantomcal.phantom.extent import clearest_slab, lean, whole_range
-from phantomcal.phantom.frame import Frame, dominant_axis, image_frame
+from phantomcal.phantom.frame import Frame
+from phantomcal.phantom.overrides import Orientation, wrap
+from phantomcal.phantom.search import MIN_MARGIN, Found, View, margin_of, pose_words, require_one, search
 from phantomcal.protocol import Protocol
 from phantomcal.results import Modality, VialLocation
 
 Array = NDArray[np.float64]
 
-# Set from scans that do not hold the layout (other modules of the same phantom, heads, brains, noise): there at most
-# half of the vials are matched by chance, in scans that hold it four fifths and more.
-MIN_MATCH = 0.6
-MAX_MISFIT = 0.5
-MIN_MARGIN = 1.25
 _MARGIN_ALONG_MM = 2.0
 _DISPLAY_HALF_MM = 3.0
 
@@ -71,14 +59,16 @@ def locate(
     *,
     where: str = "the image",
     axis: int | None = None,
-    mirrored: bool | None = None,
-    rotation_deg: float | None = None,
+    orientation: Orientation | None = None,
+    slices: tuple[int | None, int | None] = (None, None),
+    magnitude: sitk.Image | None = None,
 ) -> Located:
     """Find the vials of a protocol.
 
     The axis along which the image changes least is the vials' axis. Disc-shaped contrast is sought in slabs across it;
     pairs of discs that match pairs of vials propose poses; each is refined on vial centres, and the expected values
-    tell apart the poses a symmetric layout allows.
+    tell apart the poses a symmetric layout allows. Where a map does not settle it, the magnitude shows the places and
+    the map the values.
 
     Parameters
     ----------
@@ -91,10 +81,12 @@ def locate(
         Name of the image in messages.
     axis : int, optional
         Index axis the vials run along (0, 1 or 2), when the automatic choice is wrong.
-    mirrored : bool, optional
-        Accept only this handedness of the layout.
-    rotation_deg : float, optional
-        Accept only poses within 10 degrees of this in-plane rotation.
+    orientation : Orientation, optional
+        Accept only this rotation (within 10 degrees) and handedness.
+    slices : tuple of int or None
+        First and last slice along the vials to measure in, counted from 0.
+    magnitude : SimpleITK.Image, optional
+        Gradient-echo magnitude on the grid of a QSM map.
 
     Returns
     -------
@@ -103,76 +95,102 @@ def locate(
     Raises
     ------
     InputError
-        The layout is not in the image, or two orientations explain it equally well.
+        The layout is not in the image, two orientations explain it equally well, or the user's choice excludes the
+        orientation that fits.
     """
-    if rotation_deg is not None and not np.isfinite(rotation_deg):
-        raise InputError(f"rotation {rotation_deg} is no angle", "", "give degrees, as in --rotation 90")
-    window = (-1000.0, 1000.0) if modality == "ct" else (-1.5, 1.5)
-    first = dominant_axis(image, *window) if axis is None else axis
-    best: tuple[Frame, Slabs, list[Candidate]] | None = None
-    for trial in [first] if axis is not None else [first, *(a for a in range(3) if a != first)]:
-        frame = image_frame(image, trial)
-        slabs = prepare(image, frame, protocol, modality)
-        found = candidates(slabs, protocol, modality, mirrored)
-        found = distinct(found, slabs, protocol.geometry.position_tolerance_mm)
-        if rotation_deg is not None:
-            found = [c for c in found if abs(_wrap(np.degrees(c.pose.angle_rad) - rotation_deg)) <= 10.0]
-        if found and (best is None or found[0].cost < best[2][0].cost):
-            best = frame, slabs, found
-        if best is not None and _convincing(best[2][0]):
-            break
-    if best is None or not _convincing(best[2][0]):
+    said = orientation or Orientation()
+    views = [View(image, modality)]
+    if magnitude is not None:
+        views.append(View(magnitude, "magnitude", image))
+    refusal: InputError | None = None
+    for view in views:
+        best = search(view, protocol, modality, axis, said)
+        try:
+            require_one(best, view, protocol, modality, axis, said, where)
+        except InputError as error:
+            refusal = refusal or error
+            continue
+        assert best is not None
+        return _finish(image, best, protocol, modality, said, slices, where)
+    assert refusal is not None
+    if magnitude is not None:
+        raise InputError(f"{refusal.what} (nor does the magnitude settle it)", refusal.where, refusal.fix)
+    raise refusal
+
+
+def _finish(
+    image: sitk.Image,
+    best: Found,
+    protocol: Protocol,
+    modality: Modality,
+    said: Orientation,
+    slices: tuple[int | None, int | None],
+    where: str,
+) -> Located:
+    """Straighten the frame onto the vials and gather what is known."""
+    margin, runner_up = margin_of(best.allowed)
+    notes = []
+    if best.every[0].cost * MIN_MARGIN < best.allowed[0].cost:
+        margin, runner_up = best.every[0].cost / best.allowed[0].cost, pose_words(best.every[0], best.allowed[0])
+        notes.append(f"the override ({said.words()}) excludes the orientation that fits best: {runner_up}")
+    if best.seen.kind == "magnitude":
+        notes.append("the map does not settle where the vials are: their places are those of the magnitude")
+    frame, slabs, winner, along = _straighten(
+        best.seen.image, best.frame, best.slabs, best.allowed[0], protocol, best.seen.kind
+    )
+    if slices != (None, None):
+        along, said_so = _chosen_range(image, frame, winner, along, slices, where)
+        notes += said_so
+    shown = slabs if best.seen.valued is None else prepare(best.seen.valued, frame, protocol, modality)
+    return _located(
+        image, protocol, modality, best.seen.kind, frame, slabs, shown, winner, along, (margin, runner_up), notes
+    )
+
+
+def _chosen_range(
+    image: sitk.Image,
+    frame: Frame,
+    winner: Candidate,
+    along: tuple[float, float],
+    slices: tuple[int | None, int | None],
+    where: str,
+) -> tuple[tuple[float, float], list[str]]:
+    """Range along the vials that slices chosen by the user cover."""
+    n = image.GetSize()[frame.image_axis]
+    for name, number in zip(("--first-slice", "--last-slice"), slices, strict=True):
+        if number is not None and number >= n:
+            raise InputError(f"{name} {number}", where, f"the slices along the vials are 0 to {n - 1}")
+    ends = [_slice_at(image, frame, winner, a) for a in along]
+    per_mm = (ends[1] - ends[0]) / (along[1] - along[0])
+    automatic = sorted(ends)
+    first = slices[0] if slices[0] is not None else automatic[0]
+    last = slices[1] if slices[1] is not None else automatic[1]
+    if last < first:
         raise InputError(
-            _not_found(protocol, best[2][0] if best else None),
+            f"slices {first:.0f} to {last:.0f} are none",
             where,
-            "check the protocol, that the scan shows the vials, and its orientation (--axis, --mirror, --rotation)",
+            f"the vials are whole in slices {np.ceil(automatic[0]):.0f} to {np.floor(automatic[1]):.0f}",
         )
-    frame, slabs, found = best
-    margin, runner_up = _margin(found)
-    if margin < MIN_MARGIN:
-        raise InputError(
-            f"two orientations of {protocol.name!r} explain the vials equally well "
-            f"({_words(found[0])}, and {runner_up})",
-            where,
-            "say which with --rotation or --mirror, or add a marker vial to the phantom",
-        )
-    frame, slabs, winner, along = _straighten(image, frame, slabs, found[0], protocol, modality)
-    return _located(image, protocol, modality, frame, slabs, winner, along, margin, runner_up)
+    # Half a slice more on both sides, so that a single slice of leaning vials is not cut.
+    wanted = sorted(along[0] + (s - ends[0]) / per_mm for s in (first - 0.499, last + 0.499))
+    beyond = first < automatic[0] - 1.0 or last > automatic[1] + 1.0
+    note = "the slices chosen reach beyond those in which the vials look whole" if beyond else ""
+    return (float(wanted[0]), float(wanted[1])), [note] if note else []
 
 
-def _convincing(candidate: Candidate) -> bool:
-    return candidate.match >= MIN_MATCH and candidate.misfit <= MAX_MISFIT
-
-
-def _not_found(protocol: Protocol, best: Candidate | None) -> str:
-    if best is None:
-        return f"no vial-like discs of {protocol.geometry.vial_radius_mm:g} mm radius for the layout {protocol.name!r}"
-    seen = int(best.seen.sum())
-    text = f"the layout {protocol.name!r} is not there: "
-    text += f"the best orientation puts {seen} of {len(best.seen)} vials on discs"
-    if best.match >= MIN_MATCH:
-        text += " but their values contradict the protocol"
-    return text
-
-
-def _margin(found: list[Candidate]) -> tuple[float, str]:
-    if len(found) < 2:
-        return 99.0, ""
-    return min(found[1].cost / found[0].cost, 99.0), _words(found[1])
-
-
-def _words(candidate: Candidate) -> str:
-    mirror = " and mirrored" if candidate.pose.mirrored else ""
-    return f"turned {round(_wrap(np.degrees(candidate.pose.angle_rad)))} degrees{mirror}"
-
-
-def _wrap(angle_deg: float) -> float:
-    wrapped = float((angle_deg + 180.0) % 360.0 - 180.0)
-    return 180.0 if wrapped == -180.0 else wrapped
+def _slice_at(image: sitk.Image, frame: Frame, winner: Candidate, along: float) -> float:
+    """Slice (continuous) at which the layout's origin passes a place along the vials."""
+    world = frame.to_world(np.array([*winner.pose.shift_mm, along]))
+    return float(image.TransformPhysicalPointToContinuousIndex(world.tolist())[frame.image_axis])
 
 
 def _straighten(
-    image: sitk.Image, frame: Frame, slabs: Slabs, winner: Candidate, protocol: Protocol, modality: Modality
+    image: sitk.Image,
+    frame: Frame,
+    slabs: Slabs,
+    winner: Candidate,
+    protocol: Protocol,
+    kind: Kind,
 ) -> tuple[Frame, Slabs, Candidate, tuple[float, float]]:
     """Turn the frame's third axis onto the vials, when they measurably lean."""
     for _ in range(2):
@@ -187,10 +205,12 @@ def _straighten(
         # A lean that moves the vials by less than a twentieth of a millimetre, or is noise, is left alone.
         if not np.any((np.abs(slope) > 3 * error) & (np.abs(slope) * length > 0.05)):
             break
+        # Met again at mid-length: near an end of the scan a slanting slab reaches out of it.
         along = slabs.along_mm(int(slabs.centres_px[winner.slab]))
+        ahead = slabs.along_mm((low + high) // 2) - along
         leaning = frame.tilted(slope)
-        point = leaning.from_world(frame.to_world(np.append(winner.pose.shift_mm, along)))
-        leaning_slabs = prepare(image, leaning, protocol, modality)
+        point = leaning.from_world(frame.to_world(np.append(winner.pose.shift_mm + slope * ahead, along + ahead)))
+        leaning_slabs = prepare(image, leaning, protocol, kind)
         there = _again(leaning_slabs, winner, point, protocol)
         if not _as_good(there, winner):
             break
@@ -231,12 +251,14 @@ def _located(
     image: sitk.Image,
     protocol: Protocol,
     modality: Modality,
+    kind: str,
     frame: Frame,
     slabs: Slabs,
+    shown: Slabs,
     winner: Candidate,
     along: tuple[float, float],
-    margin: float,
-    runner_up: str,
+    margin: tuple[float, str],
+    notes: list[str],
 ) -> Located:
     middle = sum(along) / 2
     plane = round((middle - slabs.start_mm[2]) / slabs.spacing_mm)
@@ -251,15 +273,11 @@ def _located(
     own_axis = np.array(image.GetDirection()).reshape(3, 3)[:, frame.image_axis]
     tilt = float(np.degrees(np.arccos(np.clip(abs(own_axis @ frame.axes[2]), 0.0, 1.0))))
     centre = frame.to_world(np.array([*pose.shift_mm, middle]))
-    ends = [
-        image.TransformPhysicalPointToContinuousIndex(frame.to_world(np.array([*pose.shift_mm, a])).tolist())[
-            frame.image_axis
-        ]
-        for a in along
-    ]
+    ends = [_slice_at(image, frame, winner, a) for a in along]
     record = VialLocation(
         modality=modality,
-        rotation_deg=round(_wrap(float(np.degrees(pose.angle_rad))), 3),
+        seen_on=kind,
+        rotation_deg=round(wrap(float(np.degrees(pose.angle_rad))), 3),
         mirrored=pose.mirrored,
         axis=frame.image_axis,
         tilt_deg=round(tilt, 3),
@@ -267,11 +285,12 @@ def _located(
         first_slice=int(np.ceil(min(ends))),
         last_slice=int(np.floor(max(ends))),
         match=winner.match,
-        margin=round(margin, 3),
-        runner_up=runner_up,
+        margin=round(margin[0], 3),
+        runner_up=margin[1],
         position_residual_mm=float(np.sqrt(np.mean(residual**2))),
         found=[v.id for v, s in zip(protocol.vials, seen, strict=True) if s],
+        notes=notes,
     )
     x0, y0 = slabs.start_mm[0] - slabs.spacing_mm / 2, slabs.start_mm[1] - slabs.spacing_mm / 2
     extent = (x0, x0 + mean.shape[1] * slabs.spacing_mm, y0 + mean.shape[0] * slabs.spacing_mm, y0)
-    return Located(record, frame, centres, along, seen, slabs.at(plane, half), extent)
+    return Located(record, frame, centres, along, seen, shown.at(plane, half), extent)

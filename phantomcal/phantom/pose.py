@@ -56,7 +56,6 @@ def hypotheses(
     spacing_mm: float,
     *,
     tolerance_mm: float,
-    mirrored: bool | None = None,
     keep: int = 24,
 ) -> list[tuple[float, Pose]]:
     """Poses that put most vials on blobs.
@@ -78,8 +77,6 @@ def hypotheses(
         Pixel size.
     tolerance_mm : float
         How far apart two distances may be and still match.
-    mirrored : bool, optional
-        Only this handedness; both when None.
     keep : int
         How many clearly different poses to return.
 
@@ -94,7 +91,7 @@ def hypotheses(
     target = blobs_mm[blobs].mean(axis=1)
     direction = blobs_mm[blobs[:, 1]] - blobs_mm[blobs[:, 0]]
     proposed: list[tuple[float, Pose]] = []
-    for mirror in (False, True) if mirrored is None else (mirrored,):
+    for mirror in (False, True):
         points = layout * np.array([1.0, -1.0 if mirror else 1.0])
         along = points[vials[:, 1]] - points[vials[:, 0]]
         angle = np.arctan2(direction[:, 1], direction[:, 0]) - np.arctan2(along[:, 1], along[:, 0])

@@ -7,12 +7,19 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from phantomcal.errors import InputError
+from phantomcal.phantom.air import air_voxels, empty, noise_of
+from phantomcal.phantom.candidates import expected_values
 from phantomcal.phantom.locate import Located
+from phantomcal.phantom.patch import Mask, Patch, patch_around
 from phantomcal.protocol import Protocol, Vial
 from phantomcal.results import Modality, VialMeasurement
 
 Array = NDArray[np.float64]
 _MIN_VOXELS = 10
+_WALL_MM, _RING_MM = 2.0, 4.0  # what surrounds a vial begins this far outside its inner radius, and is this wide
+_MIDDLE = 0.6  # share of the radius within which the wall has no say
+_WHOLE = 0.8  # share of the expected voxels below which a vial is cut off
+_ENOUGH = 0.5  # share of a vial that may be spoilt before its mean is not used
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,12 @@ def _independent_share(rest: Array, mask: NDArray[np.bool_], axis: int, variance
 
 
 def measure(
-    image: sitk.Image, located: Located, protocol: Protocol, modality: Modality, where: str = "the image"
+    image: sitk.Image,
+    located: Located,
+    protocol: Protocol,
+    modality: Modality,
+    where: str = "the image",
+    magnitude: sitk.Image | None = None,
 ) -> list[VialMeasurement]:
     """Measure every vial of a protocol.
 
@@ -116,79 +128,189 @@ def measure(
     modality : {"ct", "qsm"}
     where : str
         Name of the image in messages.
+    magnitude : SimpleITK.Image, optional
+        Gradient-echo magnitude on the grid of a QSM map; it shows air as a void.
 
     Returns
     -------
     list of VialMeasurement
-        In the protocol's order, all marked as used.
+        In the protocol's order. Bubble voxels are left out of the means; vials without usable content are marked as
+        not used, with the reason.
 
     Raises
     ------
     InputError
         A vial lies outside the image or holds fewer than ten voxels.
     """
-    array = sitk.GetArrayViewFromImage(image)
-    rows = []
-    for vial, centre in zip(protocol.vials, located.centres_mm, strict=True):
-        inner = mask_radius_mm(image, protocol, modality, vial, located.frame.image_axis)
-        values, mask = _cylinder(image, array, located, centre, inner)
-        if int(mask.sum()) < _MIN_VOXELS:
+    radii = [mask_radius_mm(image, protocol, modality, v, located.frame.image_axis) for v in protocol.vials]
+    reach = max(protocol.radius_of(v) for v in protocol.vials) + _WALL_MM + _RING_MM
+    patches = [patch_around(image, located, centre, reach) for centre in located.centres_mm]
+    cores = [patch.disc(radius) for patch, radius in zip(patches, radii, strict=True)]
+    for vial, core, radius in zip(protocol.vials, cores, radii, strict=True):
+        if int(core.sum()) < _MIN_VOXELS:
             raise InputError(
-                f"vial {vial.id!r} covers only {int(mask.sum())} voxels ({inner:.1f} mm radius inside the wall)",
+                f"vial {vial.id!r} covers only {int(core.sum())} voxels ({radius:.1f} mm radius inside the wall)",
                 where,
                 "the scan cuts it off or its voxels are too large: leave the vial out of the protocol or scan finer",
             )
-        s = statistics(values, mask)
-        world = located.frame.to_world(np.array([*centre, sum(located.along_mm) / 2]))
-        x = protocol.abscissa_of(vial)
+    typical = float(np.median([noise_of(p.values[core]) for p, core in zip(patches, cores, strict=True)]))
+    shade = sitk.GetArrayViewFromImage(magnitude) if magnitude is not None else None
+    echoes = [None if shade is None else np.asarray(shade[p.box], dtype=np.float32) for p in patches]
+    full = None
+    if shade is not None:
+        around = [_surroundings(p, k, located, protocol) for k, p in enumerate(patches)]
+        full = float(np.median(np.concatenate([e[a] for e, a in zip(echoes, around, strict=True) if e is not None])))
+    expected = expected_values(protocol, modality)
+    rows = []
+    for k, (vial, patch, core, radius) in enumerate(zip(protocol.vials, patches, cores, radii, strict=True)):
+        echo = echoes[k]
+        ring = patch.values[_surroundings(patch, k, located, protocol)]
+        background = float(np.median(ring)) if ring.size >= _MIN_VOXELS else None
+        flag, used = _cut_off(image, patch, core, radius, located, k)
+        spoilt = np.zeros_like(core)
+        if empty(
+            patch.values[core],
+            modality,
+            typical,
+            float(expected[k]),
+            background,
+            None if echo is None else echo[core],
+            full,
+        ):
+            flag, used = f"empty: holds air, reads {_read(patch.values[core], modality)}; left out", False
+        else:
+            # A little beyond the mask, since the mask is also moved to see what its place matters.
+            zone = patch.disc(radius + located.record.position_residual_mm)
+            middle = patch.disc(_MIDDLE * protocol.radius_of(vial))
+            spoilt = air_voxels(patch.values, zone, middle, modality, typical, patch.spacing_mm, background, echo)
+            flag, used = _bubble(flag, used, spoilt & core, core, modality)
+        if (core & ~spoilt).sum() < _MIN_VOXELS:
+            spoilt[:] = False
         rows.append(
-            VialMeasurement(
-                vial_id=vial.id,
-                material=vial.material,
-                series=protocol.series_of(vial),
-                concentration_mmol_per_l=x if protocol.is_concentration else None,
-                abscissa=x,
-                abscissa_unit=protocol.abscissa_unit,
-                modality=modality,
-                value=s.mean,
-                unit="HU" if modality == "ct" else "ppm",
-                sd=s.sd,
-                sem=s.sem,
-                n_voxels=s.n,
-                n_effective=s.n_effective,
-                x_mm=float(world[0]),
-                y_mm=float(world[1]),
-                z_mm=float(world[2]),
-                used=True,
+            _row(vial, protocol, modality, located, k, patch, spoilt, radius, background).model_copy(
+                update={"flag": flag, "used": used}
             )
         )
     return rows
 
 
-def _cylinder(
-    image: sitk.Image, array: NDArray[np.float32], located: Located, centre: Array, radius_mm: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Voxels around one vial and the mask of those inside the eroded cylinder."""
+def _read(values: NDArray[np.float32], modality: Modality) -> str:
+    middle = float(np.median(values))
+    text = f"{middle:.0f} HU" if modality == "ct" else f"{middle:.2g} ppm"
+    return text.replace("-", "−")
+
+
+def _cut_off(
+    image: sitk.Image, patch: Patch, core: Mask, radius_mm: float, located: Located, k: int
+) -> tuple[str, bool]:
+    """Flag of a vial that the field of view cuts along its side, and whether enough is left.
+
+    That the scan ends somewhere along the vials is no fault: only what lies between its first and last slice counts.
+    """
     frame, (low, high) = located.frame, located.along_mm
-    ends = frame.to_world(np.array([[*centre, low], [*centre, high]]))
-    index = np.array([image.TransformPhysicalPointToContinuousIndex(e.tolist()) for e in ends])
-    reach = radius_mm / np.array(image.GetSpacing()) + 1.0
-    first = np.maximum(np.floor(index.min(axis=0) - reach), 0).astype(int)
-    last = np.minimum(np.ceil(index.max(axis=0) + reach), np.array(image.GetSize()) - 1).astype(int)
-    if np.any(last < first):
-        return np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), bool)
-    matrix = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-    # index -> world -> frame is affine, so it is applied to the three index ranges and added up.
-    to_frame = frame.axes @ matrix
-    offset = frame.axes @ (np.array(image.GetOrigin()) - frame.origin_mm)
-    i, j, k = (np.arange(first[a], last[a] + 1) for a in range(3))
-    x, y, z = (
-        offset[r]
-        + to_frame[r, 0] * i[None, None, :]
-        + to_frame[r, 1] * j[None, :, None]
-        + to_frame[r, 2] * k[:, None, None]
-        for r in range(3)
+    along = np.linspace(low, high, 41)
+    line = frame.to_world(np.column_stack([np.tile(located.centres_mm[k], (len(along), 1)), along]))
+    index = np.array([image.TransformPhysicalPointToContinuousIndex(p.tolist())[frame.image_axis] for p in line])
+    share_inside = float(np.mean((index >= -0.5) & (index <= image.GetSize()[frame.image_axis] - 0.5)))
+    awaited = np.pi * radius_mm**2 * (high - low) * share_inside / float(np.prod(patch.spacing_mm))
+    share = float(core.sum()) / max(awaited, 1e-9)
+    if share >= _WHOLE:
+        return "", True
+    kept = share >= _ENOUGH
+    return f"cut off: {100 * share:.0f} % of it lies in the scan; {'kept' if kept else 'left out'}", kept
+
+
+def _bubble(flag: str, used: bool, spoilt: Mask, core: Mask, modality: Modality) -> tuple[str, bool]:
+    """Flag and use of a vial with `spoilt` voxels."""
+    if not spoilt.any():
+        return flag, used
+    share = float(spoilt.sum() / core.sum())
+    text = f"air bubble: {int(spoilt.sum())} of {int(core.sum())} voxels left out of its mean"
+    if modality == "qsm":
+        # The dipole field of a bubble is larger than the vial: the remaining voxels are wrong too.
+        return f"{text}; its field spoils the rest: left out", False
+    if share > _ENOUGH:
+        return f"{text}; left out", False
+    return text, used
+
+
+def _surroundings(patch: Patch, own: int, located: Located, protocol: Protocol) -> Mask:
+    """The ring around a vial without other vials and their walls."""
+    radius = protocol.radius_of(protocol.vials[own]) + _WALL_MM
+    ring = patch.ring(radius, radius + _RING_MM)
+    for k, (vial, centre) in enumerate(zip(protocol.vials, located.centres_mm, strict=True)):
+        away = centre - located.centres_mm[own]
+        other = protocol.radius_of(vial) + _WALL_MM
+        if k != own and float(np.hypot(*away)) < radius + _RING_MM + other:
+            ring &= ~patch.disc(other, (float(away[0]), float(away[1])))
+    return ring
+
+
+def _row(
+    vial: Vial,
+    protocol: Protocol,
+    modality: Modality,
+    located: Located,
+    index: int,
+    patch: Patch,
+    spoilt: Mask,
+    radius_mm: float,
+    background: float | None,
+) -> VialMeasurement:
+    core = patch.disc(radius_mm)
+    s = statistics(patch.values, core & ~spoilt)
+    world = located.frame.to_world(np.array([*located.centres_mm[index], sum(located.along_mm) / 2]))
+    x = protocol.abscissa_of(vial)
+    return VialMeasurement(
+        vial_id=vial.id,
+        material=vial.material,
+        series=protocol.series_of(vial),
+        concentration_mmol_per_l=x if protocol.is_concentration else None,
+        abscissa=x,
+        abscissa_sd=protocol.abscissa_sd_of(vial),
+        abscissa_unit=protocol.abscissa_unit,
+        modality=modality,
+        value=s.mean,
+        unit="HU" if modality == "ct" else "ppm",
+        sd=s.sd,
+        sem=s.sem,
+        n_voxels=s.n,
+        n_edge_voxels=int(patch.disc(protocol.radius_of(vial)).sum() - core.sum()),
+        n_bubble_voxels=int((core & spoilt).sum()),
+        n_effective=s.n_effective,
+        background=background,
+        position_effect=_position_effect(patch, spoilt, radius_mm, located.record.position_residual_mm, s.mean),
+        edge_effect=_edge_effect(patch, spoilt, radius_mm, located.frame.image_axis, s.mean),
+        x_mm=float(world[0]),
+        y_mm=float(world[1]),
+        z_mm=float(world[2]),
+        used=True,
     )
-    mask = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2 <= radius_mm**2) & (z >= low) & (z <= high)
-    part = array[first[2] : last[2] + 1, first[1] : last[1] + 1, first[0] : last[0] + 1]
-    return part.astype(np.float32), mask
+
+
+def _position_effect(patch: Patch, spoilt: Mask, radius_mm: float, residual_mm: float, mean: float) -> float | None:
+    """Standard uncertainty of the mean when the place has that of the position residual.
+
+    The mask is moved by the residual's share along each of two directions, to both sides; the changes add in squares
+    (GUM, sensitivity by finite differences, one-sided so that curvature counts).
+    """
+    step = residual_mm / np.sqrt(2.0)
+    square = 0.0
+    for direction in ((1.0, 0.0), (0.0, 1.0)):
+        sides = []
+        for sign in (-1.0, 1.0):
+            moved = patch.disc(radius_mm, (sign * step * direction[0], sign * step * direction[1])) & ~spoilt
+            if not moved.any():
+                return None
+            sides.append((float(patch.values[moved].mean(dtype=np.float64)) - mean) ** 2)
+        square += float(np.mean(sides))
+    return float(np.sqrt(square))
+
+
+def _edge_effect(patch: Patch, spoilt: Mask, radius_mm: float, image_axis: int, mean: float) -> float | None:
+    """Standard uncertainty from partial volume: the change when the mask shrinks by half a voxel, as a rectangle."""
+    in_plane = [s for k, s in enumerate(patch.spacing_mm[::-1]) if k != image_axis]
+    narrow = patch.disc(max(radius_mm - 0.5 * max(in_plane), 0.3 * radius_mm)) & ~spoilt
+    if narrow.sum() < _MIN_VOXELS:
+        return None
+    return float(abs(float(patch.values[narrow].mean(dtype=np.float64)) - mean) / np.sqrt(3.0))

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from phantomcal.errors import InputError
+from phantomcal.phantom.appraise import appraised
+from phantomcal.phantom.choice import METHODS, Method
 from phantomcal.phantom.lines import build_line
 from phantomcal.phantom.series import VALUE_UNITS
 from phantomcal.results import Calibration, Line, Provenance, VialMeasurement
@@ -13,6 +15,7 @@ from phantomcal.tables import numeric_column, require_plausible, row_in_file
 from phantomcal.units import CONCENTRATION_UNIT
 
 _CONCENTRATION = "concentration_mmol_per_l"
+_NEEDS = {"wls": "sd", "york": "x_sd"}
 
 
 def fit_table(
@@ -24,6 +27,7 @@ def fit_table(
     by: Sequence[str] = ("material", "modality"),
     sd: str | None = None,
     x_sd: str | None = None,
+    method: Method = "auto",
     where: str = "the table",
 ) -> Calibration:
     """Fit a line per group to vials measured elsewhere.
@@ -39,6 +43,8 @@ def fit_table(
         Columns that tell the lines apart; may be empty.
     sd, x_sd : str, optional
         Columns of the standard errors of `y` and of `x`.
+    method : {"auto", "ols", "wls", "york", "robust", "through-zero"}
+        Which fit is the main line; see `phantomcal.phantom.choice.choose_fit`.
     where : str
         Name of the table in messages.
 
@@ -49,13 +55,18 @@ def fit_table(
     Raises
     ------
     InputError
-        A column is missing or not numeric, or a group has fewer than two different abscissae.
+        A column is missing or not numeric, a group has fewer than two different abscissae, or the method needs errors
+        or vials that the table does not have.
     """
     columns = {name: numeric_column(table, name, where) for name in (x, y, sd, x_sd) if name}
     for column in columns.values():
         require_plausible(column, where)
     if x_sd and not sd:
         raise InputError("errors of x need errors of y too", where, "name both columns: --sd and --x-sd")
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}", "--method", f"use {', '.join(METHODS)}")
+    if method in _NEEDS and not {"sd": sd, "x_sd": x_sd}[_NEEDS[method]]:
+        raise InputError(f"--method {method} needs standard errors", where, "name their columns: --sd and --x-sd")
     if x == _CONCENTRATION and (columns[x] < 0).any():
         row = columns[x].index[int(np.argmax(columns[x] < 0))]
         raise InputError(f"negative concentration in row {row_in_file(row, 0)}", where, "correct the table")
@@ -100,6 +111,7 @@ def fit_table(
                 abscissa_unit=CONCENTRATION_UNIT if x == _CONCENTRATION else x,
                 sd_y=np.asarray(columns[sd][rows], dtype=np.float64) if sd else None,
                 sd_x=np.asarray(columns[x_sd][rows], dtype=np.float64) if x_sd else None,
+                method=method,
             )
         except ValueError as error:
             raise InputError(f"{label}: {error}", where, "correct the column or leave it out") from error
@@ -107,7 +119,7 @@ def fit_table(
             warnings.append(f"{label}: modality {modality!r} is neither ct nor qsm")
         lines.append(line)
         warnings += [f"{name}: {reason}" for name, reason in flags.items()]
-        errors = columns[sd][rows].to_numpy(float) if sd else np.full(len(rows), np.nan)
+        errors, x_errors = (columns[c][rows].to_numpy(float) if c else np.full(len(rows), np.nan) for c in (sd, x_sd))
         vials += [
             VialMeasurement(
                 vial_id=name,
@@ -120,13 +132,14 @@ def fit_table(
                 value=float(v),
                 unit=unit,
                 sem=float(e) if np.isfinite(e) else None,
+                abscissa_sd=float(u) if np.isfinite(u) else None,
                 used=True,
                 flag=flags.get(name, ""),
             )
-            for name, a, v, e in zip(names, gx, gy, errors, strict=True)
+            for name, a, v, e, u in zip(names, gx, gy, errors, x_errors, strict=True)
         ]
     warnings += [f"{line.material}: {note}" for line in lines for note in line.notes]
-    return Calibration(
+    record = Calibration(
         protocol="",
         title=f"Lines fitted to {where}",
         status="pass" if all(line.established for line in lines) and not any(v.flag for v in vials) else "warn",
@@ -135,6 +148,7 @@ def fit_table(
         warnings=warnings,
         provenance=provenance,
     )
+    return appraised(record)
 
 
 def _guess_modality(column: str) -> str:

@@ -8,12 +8,16 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from phantomcal.errors import InputError
+from phantomcal.registration.threads import share
 
 FixedKind = Literal["magnitude", "qsm"]
 
 AIR_HU = -1024.0
 # Air and dense bone say little about where tissue lies; between these every step counts.
 CT_WINDOW_HU = (-200.0, 600.0)
+# Finest voxels used. Finer CT than this costs time and gains nothing: its noise and the interpolation at nearly equal
+# grids outweigh the detail.
+CT_FINE_MM, MR_FINE_MM = 1.5, 1.0
 
 _MASK_MM = 4.0
 _SHADING_MM = 35.0
@@ -30,7 +34,7 @@ class Head:
 
 
 def ct_head(ct: sitk.Image) -> Head:
-    """CT without table and holder, within the window that matters, at about 1 mm in the plane.
+    """CT without table and holder, within the window that matters, at about 1.5 mm.
 
     Parameters
     ----------
@@ -47,7 +51,7 @@ def ct_head(ct: sitk.Image) -> Head:
         If nothing in the CT is denser than -300 HU.
     """
     low, high = CT_WINDOW_HU
-    fine = shrink(sitk.Clamp(ct, sitk.sitkFloat32, AIR_HU, 2000.0), 1.0)
+    fine = shrink(ct, CT_FINE_MM, (AIR_HU, 2000.0))
     coarse = shrink(fine, _MASK_MM)
     dense = coarse > -300.0
     radius = [max(1, round(6.0 / s)) for s in dense.GetSpacing()]
@@ -71,6 +75,7 @@ def mr_head(fixed: sitk.Image, kind: FixedKind) -> Head:
         If the image has no signal.
     """
     if kind == "magnitude":
+        fixed = shrink(fixed, MR_FINE_MM)
         coarse = shrink(fixed, _MASK_MM)
         values = sitk.GetArrayViewFromImage(coarse)
         positive = values[values > 0]
@@ -79,8 +84,9 @@ def mr_head(fixed: sitk.Image, kind: FixedKind) -> Head:
         signal = sitk.OtsuThreshold(_compress(coarse), 0, 1, 128)
         # The skull is dark: closing joins scalp and brain before the largest part is taken.
         mask = _largest(_closed(signal, 12.0), "no head found", "the magnitude image")
-        even = fixed / sitk.Resample(_shading(coarse, signal), fixed, sitk.Transform(), sitk.sitkLinear, 1.0)
-        shown = sitk.GetArrayViewFromImage(shrink(even, _MASK_MM))[sitk.GetArrayViewFromImage(mask) > 0]
+        shading = _shading(coarse, signal)
+        shown = sitk.GetArrayViewFromImage(coarse / shading)[sitk.GetArrayViewFromImage(mask) > 0]
+        even = fixed / sitk.Resample(shading, fixed, sitk.Transform(), sitk.sitkLinear, 1.0)
         image = sitk.Clamp(even, sitk.sitkFloat32, 0.0, float(np.percentile(shown, 99)))
     else:
         brain = fixed != 0
@@ -92,12 +98,44 @@ def mr_head(fixed: sitk.Image, kind: FixedKind) -> Head:
     return Head(image, mask, centroid_mm(mask))
 
 
-def shrink(image: sitk.Image, spacing_mm: float) -> sitk.Image:
-    """Average whole blocks of voxels so that no side gets longer than about `spacing_mm`; never interpolates."""
+def shrink(image: sitk.Image, spacing_mm: float, limits: tuple[float, float] | None = None) -> sitk.Image:
+    """Average whole blocks of voxels so that no side gets longer than about `spacing_mm`; never interpolates.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        3-D, scalar.
+    spacing_mm : float
+        Wanted voxel size. At least four voxels a side are kept.
+    limits : (float, float), optional
+        Values are limited to these before they are averaged.
+
+    Returns
+    -------
+    SimpleITK.Image
+        float32.
+    """
     factors = [
-        max(1, min(round(spacing_mm / s), n // 4)) for s, n in zip(image.GetSpacing(), image.GetSize(), strict=True)
+        max(1, min(int(spacing_mm / s + 0.5), n // 4)) for s, n in zip(image.GetSpacing(), image.GetSize(), strict=True)
     ]
-    return image if max(factors) == 1 else sitk.BinShrink(image, factors)
+    low, high = limits or (-np.inf, np.inf)
+    if max(factors) == 1:
+        image = sitk.Cast(image, sitk.sitkFloat32)
+        return image if limits is None else sitk.Clamp(image, sitk.sitkFloat32, low, high)
+    from phantomcal.registration import kernel
+
+    if image.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkInt16):  # what the readers give, and is compiled for
+        image = sitk.Cast(image, sitk.sitkFloat32)
+    values = sitk.GetArrayViewFromImage(image)
+    means = np.empty([n // f for n, f in zip(values.shape, factors[::-1], strict=True)], np.float32)
+    blocks = (factors[2], factors[1], factors[0])
+    bounds = np.float32(low), np.float32(high)
+    share(lambda start, stop: kernel.bin_blocks(values, blocks, *bounds, start, stop, means), len(means))
+    small = sitk.GetImageFromArray(means)
+    small.SetSpacing([s * f for s, f in zip(image.GetSpacing(), factors, strict=True)])
+    small.SetDirection(image.GetDirection())
+    small.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([(f - 1) / 2 for f in factors]))
+    return small
 
 
 def region_around(head: Head, grid: sitk.Image) -> sitk.Image:

@@ -13,6 +13,7 @@ from phantomcal.report.style import ORANGE, SKY, house_style, new_canvas
 Floats = NDArray[np.float64]
 
 BONE_HU = 300.0
+CT_WINDOW_HU = (-80.0, 220.0)
 
 
 def alignment_panels(
@@ -21,7 +22,7 @@ def alignment_panels(
     ct_after: Mapping[str, NDArray[Any]],
     spacing: Mapping[str, tuple[float, float]],
     bone_hu: float = BONE_HU,
-    ct_window_hu: tuple[float, float] = (-80.0, 220.0),
+    ct_window_hu: tuple[float, float] = CT_WINDOW_HU,
     tile_mm: float = 24.0,
     title: str = "",
 ) -> Canvas:
@@ -75,7 +76,7 @@ def alignment_panels(
         for i, (name, ct, colour) in enumerate(rows):
             for j, plane in enumerate(planes):
                 axes = grid[i][j]
-                mr = _scaled(mr_slices[plane])
+                mr = scaled(mr_slices[plane])
                 extent = (0.0, sizes[plane][1], sizes[plane][0], 0.0)
                 if ct is not None:
                     _show(axes, np.repeat(mr[..., None], 3, axis=2), extent)
@@ -108,14 +109,15 @@ def _show(axes: Any, rgb: Floats, extent: tuple[float, float, float, float]) -> 
     axes.set_axis_off()
 
 
-def _scaled(picture: NDArray[Any]) -> Floats:
+def scaled(picture: NDArray[Any]) -> Floats:
+    """MR values from black to white, 0 to 1: robust range of what is not 0, NaN black."""
     values = np.asarray(picture, dtype=float)
     known = values[np.isfinite(values) & (values != 0)]
     if not known.size:
         return np.zeros_like(values)
     low, high = np.percentile(known, [1, 99.3])
-    scaled: Floats = np.nan_to_num(np.clip((values - low) / max(high - low, 1e-12), 0, 1))
-    return scaled
+    shades: Floats = np.nan_to_num(np.clip((values - low) / max(high - low, 1e-12), 0, 1))
+    return shades
 
 
 def _contour(axes: Any, ct: Floats, extent: tuple[float, float, float, float], level: float, colour: str) -> None:

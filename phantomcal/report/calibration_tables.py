@@ -67,12 +67,16 @@ def location_table(locations: Sequence[VialLocation]) -> TableBlock:
 
 def reference_table(references: Mapping[str, Any]) -> TableBlock:
     """Unit, reference region and algorithm: what a susceptibility means nothing without (QSM consensus 2024)."""
-    items = [(str(key).replace("_", " "), _plain(value)) for key, value in references.items()]
+    items = [
+        (name, text)
+        for key, value in references.items()
+        for name, text in (_stated(value) if key == "conditions" else [(str(key).replace("_", " "), _plain(value))])
+    ]
     return TableBlock(pd.DataFrame(items, columns=["Item", "Value"]), "What the values refer to")
 
 
 def lines_table(lines: Sequence[Line]) -> TableBlock:
-    """Slopes, intercepts and limits, a row per line."""
+    """Slopes and intercepts, a row per line."""
     frame = pd.DataFrame(
         {
             "line": [line_name(line) for line in lines],
@@ -80,16 +84,11 @@ def lines_table(lines: Sequence[Line]) -> TableBlock:
             "unit": [unit_words(line.slope_unit) for line in lines],
             "interval": [interval(line.slope_ci95, reason="too few vials") for line in lines],
             "intercept": [with_uncertainty(line.intercept, line.intercept_se) for line in lines],
-            "r2": [share(line.r2, "two vials") for line in lines],
-            "p": [p_number(line.p_value, "not tested") for line in lines],
             "n": [str(line.n_vials) for line in lines],
         }
     )
-    flags: list[RowFlag] = ["" if line.established and not line.excluded else "warn" for line in lines]
-    note = (
-        "Intercepts are in the unit of the measured value. p: two-sided t test of slope = 0, not adjusted "
-        "for the number of lines."
-    )
+    flags = _doubtful(lines)
+    note = "Intercepts are in the unit of the measured value."
     if any(flags):
         note += (
             " Tinted rows: vials were left out, or the slope is not established (p < 0.05 with three vials or more)."
@@ -103,53 +102,59 @@ def lines_table(lines: Sequence[Line]) -> TableBlock:
             "unit": "Unit",
             "interval": "95 % interval",
             "intercept": "Intercept ± SE",
-            "r2": "R²",
-            "p": "p",
             "n": "n",
         },
-        numbers=("slope", "interval", "intercept", "r2", "p", "n"),
+        numbers=("slope", "interval", "intercept", "n"),
         flags=flags,
         note=note,
     )
 
 
-def linearity_table(lines: Sequence[Line]) -> TableBlock:
-    """Range, detection limits, linearity and method of each line."""
+def scatter_table(lines: Sequence[Line]) -> TableBlock:
+    """How well each line holds its vials: residual SD first, R² never without it."""
     frame = pd.DataFrame(
         {
             "line": [line_name(line) for line in lines],
-            "range": [f"{trimmed(line.abscissa_range[0])} to {trimmed(line.abscissa_range[1])}" for line in lines],
             "sd": [f"{number(line.residual_sd, 3)} {line.unit}" for line in lines],
-            "lod": [number(line.lod, 3) for line in lines],
-            "loq": [number(line.loq, 3) for line in lines],
-            "unit": [unit_words(line.abscissa_unit) for line in lines],
-            "linearity": [line.linearity for line in lines],
-            "p": [p_number(line.quadratic_p) for line in lines],
+            "noise": [f"{number(line.vial_noise, 2)} {line.unit}" for line in lines],
+            "r2": [share(line.r2, "two vials") for line in lines],
+            "r": [_correlation(line) for line in lines],
+            "p": [p_number(line.p_value, "not tested") for line in lines],
             "method": [line.method for line in lines],
         }
     )
     labels = {
         "line": "Line",
-        "range": "Calibrated range",
         "sd": "Residual SD",
-        "lod": "LOD",
-        "loq": "LOQ",
-        "unit": "Unit",
-        "linearity": "Linearity",
-        "p": "p, quadratic",
+        "noise": "of which noise",
+        "r2": "R²",
+        "r": "r",
+        "p": "p, slope",
         "method": "Fit",
     }
-    methods = list(dict.fromkeys(frame["method"]))
-    note = (
-        "LOD and LOQ: 3.3 and 10 residual SD over the slope (ICH Q2). Outside the calibrated range a line extrapolates."
-    )
-    note += " p, quadratic: of the quadratic term; a dash where there are too few vials to test it."
-    if len(methods) == 1:
-        del labels["method"]
-        note += f" Fit: {methods[0].rstrip('.')}."
+    if all(line.vial_noise is None for line in lines):
+        del labels["noise"]
     return TableBlock(
-        frame, "Range, limits and linearity", labels, numbers=("range", "sd", "lod", "loq", "p"), note=note
+        frame,
+        "How well the lines hold their vials",
+        labels,
+        numbers=("sd", "noise", "r2", "r", "p"),
+        flags=_doubtful(lines),
+        note=(
+            "R² and r say how much the vials vary, not how far one of them may be off: that is the residual SD. p: "
+            "two-sided t test of slope = 0, not adjusted for the number of lines."
+        ),
     )
+
+
+def _doubtful(lines: Sequence[Line]) -> list[RowFlag]:
+    return ["" if line.established and not line.excluded else "warn" for line in lines]
+
+
+def _correlation(line: Line) -> str:
+    if line.r2 is None:
+        return NONE
+    return ("−" if line.slope < 0 else "") + share(line.r2**0.5)
 
 
 def excluded_table(lines: Sequence[Line]) -> TableBlock:
@@ -164,22 +169,26 @@ def excluded_table(lines: Sequence[Line]) -> TableBlock:
                 with_uncertainty(line.all_vials.slope, line.all_vials.slope_se) if line.all_vials else NONE
                 for line in chosen
             ],
-            "unit": [unit_words(line.slope_unit) for line in chosen],
-            "r2": [share(line.r2) for line in chosen],
-            "r2_all": [share(line.all_vials.r2) if line.all_vials else NONE for line in chosen],
+            "sd": [f"{number(line.residual_sd, 2)} {line.unit}" for line in chosen],
+            "sd_all": [
+                f"{number(line.all_vials.residual_sd, 2)} {line.unit}" if line.all_vials else NONE for line in chosen
+            ],
         }
     )
-    labels = {
-        "line": "Line",
-        "out": "Left out",
-        "without": "Slope without them",
-        "with": "Slope with all vials",
-        "unit": "Unit",
-        "r2": "R² without",
-        "r2_all": "R² with all",
-    }
+    units = list(dict.fromkeys(unit_words(line.slope_unit) for line in chosen))
     return TableBlock(
-        frame, "The same lines with and without the vials left out", labels, numbers=("without", "with", "r2", "r2_all")
+        frame,
+        "The same lines with and without the vials left out",
+        labels={
+            "line": "Line",
+            "out": "Left out",
+            "without": "Slope without",
+            "with": "Slope with all",
+            "sd": "Residual SD without",
+            "sd_all": "with all",
+        },
+        numbers=("without", "with", "sd", "sd_all"),
+        note=f"Slopes in {listed(units, 'or')}." if chosen else "",
     )
 
 
@@ -192,6 +201,7 @@ def expectation_table(lines: Sequence[Line]) -> TableBlock:
             "expected": [with_uncertainty(line.expected_slope, line.expected_slope_se) for line in lines],
             "unit": [unit_words(line.slope_unit) for line in lines],
             "ratio": [with_interval(line.slope_ratio, line.slope_ratio_ci95) for line in lines],
+            "verdict": [line.slope_verdict.split(":")[0] for line in lines],
         }
     )
     labels = {
@@ -200,12 +210,17 @@ def expectation_table(lines: Sequence[Line]) -> TableBlock:
         "expected": "Expected ± SE",
         "unit": "Unit",
         "ratio": "Ratio [95 %]",
+        "verdict": "Verdict",
     }
+    if not any(line.slope_verdict for line in lines):
+        del labels["verdict"]
+    flags: list[RowFlag] = ["warn" if line.slope_verdict.startswith("deviates") else "" for line in lines]
     return TableBlock(
         frame,
         "Measured and expected slopes",
         labels,
         numbers=("measured", "expected", "ratio"),
+        flags=flags,
         note="Expected slopes. " + " ".join(_sources(lines)),
     )
 
@@ -229,6 +244,7 @@ def vials_table(vials: Sequence[VialMeasurement], placed: bool) -> TableBlock:
             "sem": [number(vial.sem, 2) for vial in vials],
             "sd": [number(vial.sd, 2) for vial in vials],
             "n_voxels": [str(vial.n_voxels) if vial.n_voxels else NONE for vial in vials],
+            "dropped": [_dropped(vial) for vial in vials],
             "used": ["yes" if vial.used else "no" for vial in vials],
             "flag": [vial.flag for vial in vials],
         }
@@ -244,22 +260,45 @@ def vials_table(vials: Sequence[VialMeasurement], placed: bool) -> TableBlock:
         "sem": "SE",
         "sd": "SD",
         "n_voxels": "Voxels",
+        "dropped": "Left out",
         "used": "Used",
         "flag": "Remark",
     }
     if not any(vial.flag for vial in vials):
         del labels["flag"]
     note = "SE: standard error of the mean; SD: between voxels. Positions are in vials.csv." if placed else ""
+    if any(vial.n_edge_voxels is not None or vial.n_bubble_voxels is not None for vial in vials):
+        note += " Voxels: those averaged. Left out: those at the wall, and those of an air bubble."
+    else:
+        del labels["dropped"]
     return TableBlock(
         frame,
         "Measured vials",
         labels,
         units={"abscissa": ", ".join(units)},
         formats={"abscissa": trimmed},
-        numbers=("value", "sem", "sd", "n_voxels"),
+        numbers=("value", "sem", "sd", "n_voxels", "dropped"),
         flags=flags,
         note=note,
     )
+
+
+_CONDITIONS = {
+    "batch": ("batch of the vials", ""),
+    "temperature_celsius": ("temperature", " °C"),
+    "temperature_sd_celsius": ("its standard uncertainty", " °C"),
+    "field_tesla": ("MR field", " T"),
+    "tube_voltage_kvp": ("tube voltage", " kVp"),
+}
+
+
+def _stated(conditions: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Conditions as the protocol states them; what the scan itself says stands elsewhere."""
+    return [
+        (name, f"{_plain(conditions[key])}{unit}, by the protocol")
+        for key, (name, unit) in _CONDITIONS.items()
+        if key in conditions and conditions[key] != "not stated"
+    ]
 
 
 def _plain(value: object) -> str:
@@ -270,8 +309,15 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
-        return number(float(value))
+        return trimmed(float(value))
     return NONE if value is None or value == "" else str(value)
+
+
+def _dropped(vial: VialMeasurement) -> str:
+    if vial.n_edge_voxels is None and not vial.n_bubble_voxels:
+        return NONE
+    bubble = f" + {vial.n_bubble_voxels} bubble" if vial.n_bubble_voxels else ""
+    return f"{vial.n_edge_voxels or 0}{bubble}"
 
 
 def _measured(value: float, unit: str) -> str:

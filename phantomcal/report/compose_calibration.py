@@ -4,32 +4,39 @@ import re
 from collections.abc import Sequence
 
 from phantomcal.report.blocks import embedded
+from phantomcal.report.budget_figures import budget_bars
+from phantomcal.report.budget_tables import budget_remarks, budget_table, diagnosis_callouts, diagnosis_table
+from phantomcal.report.calibration_keys import key_numbers
 from phantomcal.report.calibration_tables import (
     excluded_table,
     expectation_table,
     line_name,
-    linearity_table,
     lines_table,
     location_table,
     reference_table,
+    scatter_table,
     vials_table,
+)
+from phantomcal.report.compose_certificate import certificate
+from phantomcal.report.fit_figures import slope_alternatives
+from phantomcal.report.fit_tables import (
+    alternatives_table,
+    detection_table,
+    fit_remarks,
+    influence_table,
+    linearity_table,
 )
 from phantomcal.report.line_figures import calibration_lines, slope_ratios
 from phantomcal.report.methods import calibration_citations, calibration_methods
 from phantomcal.report.numerals import (
-    NONE,
     count,
     fixed,
-    interval,
     listed,
-    no_value,
-    number,
     p_value,
-    share,
-    unit_words,
+    percent,
     with_uncertainty,
 )
-from phantomcal.report.page import Block, Callout, Figure, KeyNumber, Report, Section
+from phantomcal.report.page import Block, Callout, Figure, Report, Section, Text
 from phantomcal.report.style import modality_name
 from phantomcal.results import Calibration, Line
 
@@ -50,29 +57,54 @@ def calibration_report(calibration: Calibration, overlays: Sequence[Figure] = ()
     -------
     Report
     """
+    sentence = verdict_text or _verdict_text(calibration)
     return Report(
         kind="Calibration report",
         title=calibration.title or calibration.protocol,
         subtitle=_subtitle(calibration),
         verdict=calibration.status,
-        verdict_text=verdict_text or _verdict_text(calibration),
-        key_numbers=_key_numbers(calibration),
+        verdict_text=sentence,
+        key_numbers=key_numbers(calibration),
         warnings=calibration.warnings,
-        sections=calibration_sections(calibration, overlays),
+        sections=calibration_sections(calibration, overlays, complete=True),
         methods=calibration_methods(calibration),
         references=calibration_citations(calibration),
         provenance=calibration.provenance,
+        certificate=certificate(calibration, sentence),
     )
 
 
-def calibration_sections(calibration: Calibration, overlays: Sequence[Figure] = (), prefix: str = "") -> list[Section]:
-    """The sections of one calibration; `prefix` starts their titles where a report holds several phantoms."""
+def calibration_sections(
+    calibration: Calibration, overlays: Sequence[Figure] = (), prefix: str = "", complete: bool = False
+) -> list[Section]:
+    """The sections of one calibration.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    overlays : sequence of Figure
+        Pictures of the phantom.
+    prefix : str
+        Starts the titles where a report holds several phantoms.
+    complete : bool
+        With other fits, influence and uncertainty budgets, which a report over many phantoms leaves to theirs.
+
+    Returns
+    -------
+    list of Section
+    """
     sections = []
     if overlays or calibration.locations:
         sections.append(_phantom_section(calibration, overlays, prefix))
     sections.append(_lines_section(calibration, prefix))
-    if any(line.slope_ratio is not None for line in calibration.lines):
+    if calibration.diagnoses:
+        sections.append(_diagnosis_section(calibration, prefix))
+    if complete and any(line.alternatives or line.influence for line in calibration.lines):
+        sections.append(_fit_section(calibration, prefix))
+    if any(line.slope_ratio is not None or line.slope_verdict for line in calibration.lines):
         sections.append(_expectation_section(calibration, prefix))
+    if complete and any(line.budget is not None for line in calibration.lines):
+        sections.append(_budget_section(calibration, prefix))
     if calibration.vials:
         sections.append(_vials_section(calibration, prefix))
     return sections
@@ -107,72 +139,6 @@ def _verdict_text(calibration: Calibration) -> str:
     return f"{lines} within the tolerances of the protocol."
 
 
-def _key_numbers(calibration: Calibration) -> list[KeyNumber]:
-    if len(calibration.lines) > 3:
-        return [_established(calibration), _furthest_slope(calibration), _vials_used(calibration)]
-    keys = [_slope_key(line) for line in calibration.lines]
-    if len(keys) < 3 and calibration.vials:
-        keys.append(_vials_used(calibration))
-    if len(keys) < 3:
-        keys.append(_precision_key(calibration.lines[0]))
-    return keys
-
-
-def _precision_key(line: Line) -> KeyNumber:
-    unit = unit_words(line.abscissa_unit)
-    if line.lod is not None and unit != line.unit:
-        return KeyNumber(
-            "Limit of detection", f"{number(line.lod, 3)} {unit}", f"{line_name(line)}; 3.3 residual SD over slope"
-        )
-    spread = f"{number(line.residual_sd, 3)} {line.unit}" if line.residual_sd is not None else no_value("too few vials")
-    return KeyNumber("Residual SD", spread, f"{line_name(line)}; R² {share(line.r2, 'two vials')}")
-
-
-def _slope_key(line: Line) -> KeyNumber:
-    details = []
-    if line.slope_ci95:
-        details.append(f"95 % {interval(line.slope_ci95)}")
-    details.append(f"n = {line.n_vials}")
-    if line.slope_ratio is not None:
-        details.append(f"{fixed(line.slope_ratio)} × expected")
-    if not line.established:
-        details.append("not established")
-    place = f" in {modality_name(line.modality)}" if line.modality else ""
-    label = f"Slope of {line.material}{place}"
-    return KeyNumber(label, with_uncertainty(line.slope, line.slope_se, line.slope_unit), " · ".join(details))
-
-
-def _established(calibration: Calibration) -> KeyNumber:
-    good = [line for line in calibration.lines if line.established]
-    r2 = [line.r2 for line in calibration.lines if line.r2 is not None]
-    detail = f"p < 0.05, at least three vials; R² {share(min(r2))} to {share(max(r2))}" if r2 else ""
-    return KeyNumber("Lines established", f"{len(good)} of {len(calibration.lines)}", detail)
-
-
-def _furthest_slope(calibration: Calibration) -> KeyNumber:
-    compared = [line for line in calibration.lines if line.slope_ratio is not None]
-    if not compared:
-        return KeyNumber("Measured over expected slope", NONE, "no expected slope is known")
-    # On a ratio scale 0.5 is as far from 1 as 2 is; a wrong sign is further than any.
-    furthest = max(compared, key=lambda line: _distance_from_one(float(line.slope_ratio or 0.0)))
-    detail = f"{line_name(furthest)}, the furthest from 1 of {len(compared)}"
-    if furthest.slope_ratio_ci95:
-        detail += f"; 95 % {interval(furthest.slope_ratio_ci95)}"
-    return KeyNumber("Measured over expected slope", fixed(furthest.slope_ratio, 2), detail)
-
-
-def _distance_from_one(ratio: float) -> float:
-    return max(ratio, 1 / ratio) if ratio > 0 else float("inf")
-
-
-def _vials_used(calibration: Calibration) -> KeyNumber:
-    left_out = list(dict.fromkeys(vial.vial_id for vial in calibration.vials if not vial.used))
-    total = len({(vial.vial_id, vial.modality) for vial in calibration.vials})
-    used = sum(vial.used for vial in calibration.vials)
-    detail = f"left out: {listed(left_out, most=5)}" if left_out else "none left out"
-    return KeyNumber("Vial measurements used", f"{used} of {total}", detail)
-
-
 def _phantom_section(calibration: Calibration, overlays: Sequence[Figure], prefix: str) -> Section:
     blocks: list[Block] = list(overlays)
     if calibration.locations:
@@ -192,7 +158,9 @@ def _lines_section(calibration: Calibration, prefix: str) -> Section:
     blocks: list[Block] = [
         embedded(calibration_lines(calibration), _lines_alt(lines), _lines_caption(lines)),
         lines_table(lines),
+        scatter_table(lines),
         linearity_table(lines),
+        detection_table(lines),
     ]
     if any(line.excluded for line in lines):
         blocks.append(excluded_table(lines))
@@ -202,6 +170,63 @@ def _lines_section(calibration: Calibration, prefix: str) -> Section:
         "Each panel holds one material in one modality; the strip beneath shows what the line leaves unexplained.",
         blocks,
         _line_warnings(calibration),
+    )
+
+
+def _diagnosis_section(calibration: Calibration, prefix: str) -> Section:
+    found = calibration.diagnoses
+    return Section(
+        f"{prefix}Flagged vials explained",
+        "What each flagged vial reads, what it should read, what may have happened, and what to do.",
+        [diagnosis_table(found), *diagnosis_callouts(found)],
+    )
+
+
+def _fit_section(calibration: Calibration, prefix: str) -> Section:
+    lines = calibration.lines
+    blocks: list[Block] = []
+    if any(line.alternatives for line in lines):
+        told = f"Slope of each line by every fit, relative to the main one. {_alternatives_alt(lines)}"
+        caption = "Filled: the main fit. Open: the others. Bars: 95 % intervals."
+        blocks += [embedded(slope_alternatives(calibration), told, caption), alternatives_table(lines)]
+        remarks = fit_remarks(lines)
+        blocks += [remarks] if remarks else []
+    if any(line.influence for line in lines):
+        blocks.append(influence_table(lines))
+    return Section(
+        f"{prefix}How far the fit decides",
+        "A sound line does not change with the way it is fitted, nor with one vial more or less.",
+        blocks,
+    )
+
+
+def _alternatives_alt(lines: Sequence[Line]) -> str:
+    return "; ".join(
+        f"{line_name(line)}: {listed([percent(a.slope / line.slope - 1, signed=True) for a in line.alternatives])}"
+        for line in lines
+        if line.alternatives and line.slope
+    )
+
+
+def _budget_section(calibration: Calibration, prefix: str) -> Section:
+    lines = [line for line in calibration.lines if line.budget is not None]
+    told = "; ".join(
+        f"{line_name(line)}: combined {percent(abs(line.budget.combined / line.budget.value))}, mostly "
+        f"{line.budget.entries[0].source}"
+        for line in lines
+        if line.budget is not None and line.budget.value
+    )
+    blocks: list[Block] = []
+    if any(line.slope for line in lines):
+        caption = (
+            "Dashed: the combined standard uncertainty, the root of the sum of squares. Scatter that noise, place and "
+            "concentration explain is not counted twice."
+        )
+        blocks.append(embedded(budget_bars(calibration), f"Uncertainty of the slopes by source. {told}.", caption))
+    return Section(
+        f"{prefix}Uncertainty of the slopes",
+        "Where the uncertainty of each slope comes from, in the manner of the GUM. The largest bar is what to improve.",
+        [*blocks, *(budget_table(line) for line in lines), *budget_remarks(lines)],
     )
 
 
@@ -237,15 +262,21 @@ def _lines_caption(lines: Sequence[Line]) -> str:
 
 def _expectation_section(calibration: Calibration, prefix: str) -> Section:
     lines = [line for line in calibration.lines if line.slope_ratio is not None]
-    told = "; ".join(f"{line_name(line)} {fixed(line.slope_ratio)}" for line in lines)
+    blocks: list[Block] = []
+    if lines:
+        told = "; ".join(f"{line_name(line)} {fixed(line.slope_ratio)}" for line in lines)
+        alt = f"Measured over expected slope: {told}."
+        blocks = [embedded(slope_ratios(calibration), alt, "Dashed line: as expected."), expectation_table(lines)]
     return Section(
         f"{prefix}Slopes against expectation",
         "A ratio of 1 means the scanner reads what physics or the literature predicts for this material.",
-        [
-            embedded(slope_ratios(calibration), f"Measured over expected slope: {told}.", "Dashed line: as expected."),
-            expectation_table(lines),
-        ],
+        [*blocks, *_verdicts(calibration.lines)],
     )
+
+
+def _verdicts(lines: Sequence[Line]) -> list[Block]:
+    told = [f"{line_name(line)}: {line.slope_verdict}." for line in lines if line.slope_verdict]
+    return [Text("\n\n".join(told))] if told else []
 
 
 def _vials_section(calibration: Calibration, prefix: str) -> Section:

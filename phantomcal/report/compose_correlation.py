@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from phantomcal.report.blocks import embedded
+from phantomcal.report.correlation_details import more_sections
 from phantomcal.report.correlation_figures import forest, left_out_panels, region_scatter
 from phantomcal.report.methods import correlation_citations, correlation_methods
 from phantomcal.report.numerals import (
@@ -60,7 +61,7 @@ def correlation_report(
         warnings=[],
         sections=correlation_sections(correlation, table, group, subject),
         methods=correlation_methods(correlation),
-        references=correlation_citations(),
+        references=correlation_citations(correlation),
         provenance=correlation.provenance,
     )
 
@@ -73,7 +74,12 @@ def correlation_sections(
         return [Section("Regions", "", [Text("No region could be correlated.")], correlation.warnings)]
     told = "; ".join(_region_words(region) for region in correlation.regions)
     scatter = region_scatter(table, correlation, correlation.x, correlation.y, correlation.by, group, subject)
-    caption = "Lines are least-squares fits with their 95 % bands. " + left_out_panels(correlation)
+    caption = "Lines are least-squares fits with their 95 % bands"
+    if correlation.covariates:
+        caption = "Lines are least-squares fits at the means of the covariates"
+    elif any(_clustered(region) for region in correlation.regions):
+        caption += "; where subjects have several rows, the bands come from leaving out whole subjects"
+    caption += ". " + left_out_panels(correlation)
     return [
         Section(
             "CT against QSM in each region",
@@ -100,6 +106,7 @@ def correlation_sections(
                 _regression_table(correlation),
             ],
         ),
+        *more_sections(correlation),
     ]
 
 
@@ -206,6 +213,10 @@ def _slope_unit(correlation: Correlation) -> str:
     return f"{y_unit or y} per {x_unit or x}"
 
 
+def _clustered(region: RegionCorrelation) -> bool:
+    return region.n_subjects is not None and region.n_subjects < region.n
+
+
 def _n(region: RegionCorrelation) -> str:
     if region.n_subjects is None or region.n_subjects == region.n:
         return str(region.n)
@@ -213,7 +224,10 @@ def _n(region: RegionCorrelation) -> str:
 
 
 def _both(plain: float | None, adjusted: float | None) -> str:
-    return NONE if missing(plain) else f"{p_number(plain)} ({p_number(adjusted)})"
+    if missing(plain):
+        return NONE
+    one, other = p_number(plain), p_number(adjusted)
+    return one if one == other else f"{one} ({other})"
 
 
 def _region_words(region: RegionCorrelation) -> str:

@@ -1,6 +1,7 @@
 """From a study run to its one report: phantoms, lines, alignment, regions, and what was left out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,10 +22,17 @@ from phantomcal.report.methods import (
 from phantomcal.report.numerals import NONE, count, fixed, listed, missing, number, percent, unit_words
 from phantomcal.report.page import Block, Figure, KeyNumber, Report, RowFlag, Section, TableBlock, Text, Verdict
 from phantomcal.report.truth_figures import relative_error, truth_comparison
-from phantomcal.results import StudyRun
+from phantomcal.results import Provenance, StudyRun
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+# A report of a thousand people shows those worth looking at; results.json and sessions/ have everyone.
+MOST_ALIGNMENTS = 60
+MOST_OUTCOMES = 60
+MOST_WARNINGS = 40
+MOST_CALIBRATIONS = 6
+MOST_INPUTS = 120
 
 
 def study_report(
@@ -79,7 +87,7 @@ def study_report(
         sections=sections,
         methods="\n\n".join(dict.fromkeys(part for part in methods if part)),
         references=without_repeats(references),
-        provenance=run.provenance,
+        provenance=_shown_provenance(run.provenance),
     )
 
 
@@ -157,16 +165,62 @@ def _sections(
     truth: "DataFrame | None",
 ) -> list[Section]:
     sections = [] if truth is None else [truth_section(truth)]
-    for i, calibration in enumerate(run.calibrations):
+    for i, calibration in enumerate(run.calibrations[:MOST_CALIBRATIONS]):
         several = len(run.calibrations) > 1
         prefix = f"{calibration.session or calibration.protocol}: " if several else ""
         sections += calibration_sections(calibration, overlays[i] if i < len(overlays) else (), prefix)
+    if len(run.calibrations) > MOST_CALIBRATIONS:
+        more = len(run.calibrations) - MOST_CALIBRATIONS
+        text = f"{count(more, 'more calibration')}: see calibration/SESSION/report.html."
+        sections.append(Section("Further calibrations", "", [Text(text)]))
     if run.alignments:
-        sections.append(alignment_section(run.alignments, pictures))
+        sections.append(_alignments(run, pictures))
     if run.correlation is not None and table is not None:
         sections += correlation_sections(run.correlation, table, group, subject)
     sections.append(_steps_section(run))
     return sections
+
+
+def _shown_provenance(provenance: Provenance) -> Provenance:
+    """The provenance with no more inputs than a page can show; results.json has them all."""
+    if len(provenance.inputs) <= MOST_INPUTS:
+        return provenance
+    said = f"{len(provenance.inputs)} files; the first {MOST_INPUTS} are shown, all are in results.json"
+    parameters = {**provenance.parameters, "inputs": said}
+    return provenance.model_copy(update={"inputs": provenance.inputs[:MOST_INPUTS], "parameters": parameters})
+
+
+def _alignments(run: StudyRun, pictures: Mapping[str, Figure]) -> Section:
+    """Everyone's alignment, or of a large study the doubtful and least certain ones and a count of the rest."""
+    if len(run.alignments) <= MOST_ALIGNMENTS:
+        return alignment_section(run.alignments, pictures)
+    ranks = {"fail": 0, "review": 1, "pass": 2}
+    order = sorted(
+        run.alignments,
+        key=lambda name: (ranks[run.alignments[name].verdict], -run.alignments[name].predicted_error_mm, name),
+    )
+    shown = {name: run.alignments[name] for name in order[:MOST_ALIGNMENTS]}
+    section = alignment_section(shown, {name: pictures[name] for name in shown if name in pictures})
+    errors = pd.Series([alignment.predicted_error_mm for alignment in run.alignments.values()])
+    verdicts = [alignment.verdict for alignment in run.alignments.values()]
+    counts = pd.DataFrame(
+        {
+            "verdict": ["pass", "review", "fail"],
+            "sessions": [verdicts.count(verdict) for verdict in ("pass", "review", "fail")],
+        }
+    )
+    middle, high, worst = (float(errors.quantile(q)) for q in (0.5, 0.95, 1.0))
+    summary: list[Block] = [
+        TableBlock(
+            counts, "All alignments", {"verdict": "Verdict", "sessions": "Sessions"}, formats={"sessions": ".0f"}
+        ),
+        Text(
+            f"Predicted error of all {len(errors)}: median {fixed(middle)} mm, 95 % below {fixed(high)} mm, largest "
+            f"{fixed(worst)} mm. Below are the {len(shown)} most in need of a look, the doubtful first; everyone's "
+            "alignment is in registration/SESSION/registration.json."
+        ),
+    ]
+    return replace(section, blocks=[*summary, *section.blocks])
 
 
 def _steps_section(run: StudyRun) -> Section:
@@ -183,6 +237,9 @@ def _steps_section(run: StudyRun) -> Section:
     blocks: list[Block] = [TableBlock(counts, "Steps of the run", labels, formats=dict.fromkeys(states, ".0f"))]
     rest = [step for step in run.steps if step.status != "done"]
     if rest:
+        order = {"failed": 0, "review": 1, "skipped": 2}
+        everything = len(rest)
+        rest = sorted(rest, key=lambda step: order[step.status])[:MOST_OUTCOMES] if everything > MOST_OUTCOMES else rest
         frame = pd.DataFrame([step.model_dump() for step in rest])
         words = {"skipped": "left out", "review": "to review", "failed": "failed"}
         frame["status"] = [words[step.status] for step in rest]
@@ -193,6 +250,9 @@ def _steps_section(run: StudyRun) -> Section:
                 "Not done, or to be looked at",
                 {"step": "Step", "subject": "Subject", "session": "Session", "status": "Outcome", "message": "Why"},
                 flags=[flags[step.status] for step in rest],
+                note=f"{len(rest)} of {everything}, failures first; all are in results.json."
+                if everything > len(rest)
+                else "",
             )
         )
     else:
@@ -258,4 +318,6 @@ def _key_numbers(run: StudyRun) -> list[KeyNumber]:
 
 def _warnings(run: StudyRun) -> list[str]:
     # Sections bring their own; only what belongs to none is added here.
-    return [*run.warnings, *(text for calibration in run.calibrations for text in calibration.warnings)]
+    warnings = [*run.warnings, *(text for calibration in run.calibrations for text in calibration.warnings)]
+    more = len(warnings) - MOST_WARNINGS
+    return warnings if more <= 0 else [*warnings[:MOST_WARNINGS], f"and {more} more, all in results.json"]

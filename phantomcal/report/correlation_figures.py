@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from scipy import stats
 
+from phantomcal.correlation.clustered import line_band, subject_codes
 from phantomcal.report.numerals import correlation_interval, count, fixed, missing, p_number, with_unit
 from phantomcal.report.style import (
     BEHAVIOUR_COLOURS,
@@ -88,7 +89,14 @@ def region_scatter(
         for axes, region in zip(grid.flat, regions, strict=False):
             # Without a column of regions all rows are one region.
             chosen = table.loc[table[by].astype(str) == region.roi] if by in table else table
-            _panel(axes, region, chosen[x].to_numpy(float), chosen[y].to_numpy(float), _kinds(chosen, key), colours)
+            people: NDArray[Any] | None = None
+            # The line at the covariates' means has no band among points that still carry the covariates.
+            if not correlation.covariates:
+                known = subject is not None and subject in chosen
+                people = chosen[subject].to_numpy() if known else np.arange(len(chosen))
+            _panel(
+                axes, region, chosen[x].to_numpy(float), chosen[y].to_numpy(float), _kinds(chosen, key), colours, people
+            )
         for axes in list(grid.flat)[len(regions) :]:
             axes.set_axis_off()
         canvas.supxlabel(with_unit(x), size=9)
@@ -194,34 +202,45 @@ def _kinds(rows: "pd.DataFrame", key: str | None) -> list[str]:
 
 
 def _panel(
-    axes: Any, region: RegionCorrelation, x: Floats, y: Floats, kinds: list[str], colours: dict[str, str]
+    axes: Any,
+    region: RegionCorrelation,
+    x: Floats,
+    y: Floats,
+    kinds: list[str],
+    colours: dict[str, str],
+    people: NDArray[Any] | None,
 ) -> None:
     known = np.isfinite(x) & np.isfinite(y)
     shown = np.array(kinds, dtype=object)[known]
     x, y = x[known], y[known]
     colour = BEHAVIOUR_COLOURS[region.behaviour]
-    for i, kind in enumerate(colours or {"": _NO_GROUP}):
-        mine = shown == kind if colours else np.ones(len(x), dtype=bool)
-        if mine.any():
-            axes.plot(
-                x[mine],
-                y[mine],
-                ls="none",
-                marker=MARKERS[i % len(MARKERS)],
-                ms=3.6,
-                mfc=colours.get(kind, _NO_GROUP),
-                mec="white",
-                mew=0.35,
-                alpha=0.8,
-                zorder=2,
-            )
+    markers = {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(colours)}
+    sns.scatterplot(
+        x=x,
+        y=y,
+        hue=shown if colours else None,
+        style=shown if colours else None,
+        palette=colours or None,
+        markers=markers or True,
+        color=None if colours else _NO_GROUP,
+        s=15,
+        linewidth=0.35,
+        edgecolor="white",
+        alpha=0.8,
+        legend=False,
+        zorder=2,
+        ax=axes,
+    )
+    axes.set(xlabel="", ylabel="")
     if region.slope is not None and region.intercept is not None and len(x) > 1:
-        _regression(axes, region.slope, region.intercept, x, y, INK if region.behaviour == "undetermined" else colour)
+        line = INK if region.behaviour == "undetermined" else colour
+        _regression(axes, region.slope, region.intercept, x, y, line, None if people is None else people[known])
     axes.margins(0.07)
     axes.xaxis.set_major_locator(_ticks())
     axes.yaxis.set_major_locator(_ticks())
-    people = f" from {region.n_subjects}" if region.n_subjects is not None and region.n_subjects != region.n else ""
-    lines = [f"{BEHAVIOUR_MARKS[region.behaviour]} {region.behaviour} · n = {region.n}{people}"]
+    several = region.n_subjects is not None and region.n_subjects != region.n
+    told = f" from {region.n_subjects} subjects" if several else ""
+    lines = [f"{BEHAVIOUR_MARKS[region.behaviour]} {region.behaviour} · n = {region.n}{told}"]
     r = correlation_interval(region.pearson_r, region.pearson_ci95_low, region.pearson_ci95_high)
     lines.append(
         f"r = {r} · ρ = {fixed(region.spearman_rho)}" if not missing(region.pearson_r) else "no correlation computed"
@@ -229,16 +248,15 @@ def _panel(
     heading(axes, region.roi, lines)
 
 
-def _regression(axes: Any, slope: float, intercept: float, x: Floats, y: Floats, colour: str) -> None:
+def _regression(
+    axes: Any, slope: float, intercept: float, x: Floats, y: Floats, colour: str, people: NDArray[Any] | None
+) -> None:
     at = np.linspace(x.min(), x.max(), 80)
     fit = intercept + slope * at
     axes.plot(at, fit, color=colour, lw=1.5, zorder=4)
-    spread = float(((x - x.mean()) ** 2).sum())
-    if len(x) < 3 or spread == 0:
-        return
-    scatter = np.sqrt(((y - intercept - slope * x) ** 2).sum() / (len(x) - 2))
-    band = stats.t.ppf(0.975, len(x) - 2) * scatter * np.sqrt(1 / len(x) + (at - x.mean()) ** 2 / spread)
-    axes.fill_between(at, fit - band, fit + band, color=colour, alpha=0.18, lw=0, zorder=3)
+    band = None if people is None else line_band(x, y, subject_codes(people.astype(str).astype(object)), at)
+    if band is not None:
+        axes.fill_between(at, fit - band, fit + band, color=colour, alpha=0.18, lw=0, zorder=3)
 
 
 def _estimate(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from phantomcal.report.labels import place_labels
-from phantomcal.report.numerals import p_value, share, unit_words, with_interval, with_uncertainty
+from phantomcal.report.numerals import number, p_value, share, unit_words, with_interval, with_uncertainty
 from phantomcal.report.style import (
     BLUE,
     HAIR,
@@ -175,7 +175,7 @@ def confidence_band(line: Line, x: Floats) -> Floats | None:
     ):
         return None
     variance = line.intercept_se**2 + x**2 * line.slope_se**2 + 2 * x * line.covariance_slope_intercept
-    band: Floats = stats.t.ppf(0.975, line.n_vials - 2) * np.sqrt(np.maximum(variance, 0.0))
+    band: Floats = stats.t.ppf(0.975, line.degrees_of_freedom or line.n_vials - 2) * np.sqrt(np.maximum(variance, 0.0))
     return band
 
 
@@ -246,6 +246,8 @@ def _draw_line(axes: Any, line: Line, points: _Points) -> None:
     axes.set_ylabel(_QUANTITY.get(line.unit, line.unit))
     axes.yaxis.set_major_locator(_nice_ticks(5))
     statistics = [f"n = {line.n_vials}"]
+    if line.residual_sd is not None:
+        statistics.append(f"residual SD {number(line.residual_sd, 2)} {line.unit}")
     if line.r2 is not None:
         statistics.append(f"R² {share(line.r2)}" if line.r2 > 0.9999 else f"R² = {share(line.r2)}")
     if line.p_value is not None:

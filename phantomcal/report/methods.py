@@ -20,12 +20,36 @@ OBUCHOWSKI_2016 = (
     "Obuchowski NA, Buckler A, Kinahan P, et al. Statistical issues in testing conformance with the Quantitative "
     "Imaging Biomarker Alliance (QIBA) profile claims. Acad Radiol 2016;23:496-506. doi 10.1016/j.acra.2015.12.020"
 )
+GUM = (
+    "Joint Committee for Guides in Metrology. Evaluation of measurement data: guide to the expression of uncertainty "
+    "in measurement. JCGM 100:2008. doi 10.59161/JCGM100-2008E"
+)
+DIN_32645 = "DIN 32645:2008-11. Chemical analysis: decision limit, detection limit and determination limit."
+CLSI_EP17 = "Clinical and Laboratory Standards Institute. EP17-A2: Evaluation of detection capability, 2012."
+_STANDARDS = {"DIN 32645": DIN_32645, "CLSI EP17": CLSI_EP17}
+MACKINNON_2023 = (
+    "MacKinnon JG, Nielsen MO, Webb MD. Fast and reliable jackknife and bootstrap methods for cluster-robust "
+    "inference. J Appl Econom 2023;38:671-694. doi 10.48550/arXiv.2301.04527"
+)
+BLAND_ALTMAN_1995 = (
+    "Bland JM, Altman DG. Calculating correlation coefficients with repeated observations: part 1, correlation within "
+    "subjects. BMJ 1995;310:446. doi 10.1136/bmj.310.6977.446"
+)
+EFRON_1987 = (
+    "Efron B. Better bootstrap confidence intervals. J Am Stat Assoc 1987;82:171-185. "
+    "doi 10.1080/01621459.1987.10478410"
+)
+LY_2016 = (
+    "Ly A, Verhagen J, Wagenmakers EJ. Harold Jeffreys's default Bayes factor hypothesis tests: explanation, "
+    "extension, and application in psychology. J Math Psychol 2016;72:19-32. doi 10.1016/j.jmp.2015.06.004"
+)
 ICH_Q2 = "International Council for Harmonisation. ICH Q2: Validation of analytical procedures."
 
 
 def calibration_methods(calibration: Calibration) -> str:
-    """How the vials were found and measured and the lines fitted, as paragraphs parted by blank lines."""
-    return "\n\n".join(part for part in (_measuring(calibration), _fitting(calibration)) if part)
+    """How vials were found and measured, lines fitted and uncertainties combined; paragraphs parted by blank lines."""
+    parts = (_measuring(calibration), _fitting(calibration), _judging(calibration))
+    return "\n\n".join(part for part in parts if part)
 
 
 def calibration_citations(calibration: Calibration) -> list[str]:
@@ -37,6 +61,10 @@ def calibration_citations(calibration: Calibration) -> list[str]:
         cited.append(OBUCHOWSKI_2016)
     if any(line.lod is not None for line in calibration.lines):
         cited.append(ICH_Q2)
+    named = {detection.standard for line in calibration.lines for detection in line.detection}
+    cited += [reference for standard, reference in _STANDARDS.items() if standard in named]
+    if any(line.budget is not None for line in calibration.lines):
+        cited.append(GUM)
     cited += [line.expected_slope_source for line in calibration.lines if "doi" in line.expected_slope_source.lower()]
     return without_repeats(cited)
 
@@ -77,14 +105,32 @@ def correlation_methods(correlation: Correlation) -> str:
     if clustered:
         text += (
             f" In {count(len(clustered), 'region')} ({listed(clustered, most=6)}) several values come from the same "
-            "person; such values are not independent, and plain p values and intervals are then too optimistic."
+            "person. Such values are not independent, so intervals and p values there come from leaving out each "
+            "person in turn (delete-one-cluster jackknife; MacKinnon et al. 2023) or, with fewer than five persons, "
+            "from the repeated-measures correlation within them (Bland and Altman 1995)."
         )
+    if correlation.n_bootstrap:
+        text += (
+            f" Bias-corrected and accelerated bootstrap intervals rest on {correlation.n_bootstrap} resamples (Efron "
+            "1987), whole persons where they have several values."
+        )
+    if any(region.bayes_factor_10 is not None for region in correlation.regions):
+        text += " Bayes factors are for a uniform prior of the correlation (Ly et al. 2016)."
     return text
 
 
-def correlation_citations() -> list[str]:
+def correlation_citations(correlation: Correlation | None = None) -> list[str]:
     """What `correlation_methods` cites."""
-    return [OSHIMA_2020]
+    cited = [OSHIMA_2020]
+    if correlation is None:
+        return cited
+    if any(region.n_subjects is not None and region.n_subjects < region.n for region in correlation.regions):
+        cited += [MACKINNON_2023, BLAND_ALTMAN_1995]
+    if correlation.n_bootstrap:
+        cited.append(EFRON_1987)
+    if any(region.bayes_factor_10 is not None for region in correlation.regions):
+        cited.append(LY_2016)
+    return cited
 
 
 def without_repeats(references: Iterable[str]) -> list[str]:
@@ -157,6 +203,26 @@ def _fitting(calibration: Calibration) -> str:
     if sources:
         text += f" Slopes were compared with expected ones ({'; '.join(source.rstrip('.') for source in sources)})."
     return text
+
+
+def _judging(calibration: Calibration) -> str:
+    budgets = [line.budget for line in calibration.lines if line.budget is not None]
+    text = ""
+    if budgets:
+        sources = list(dict.fromkeys(e.source for budget in budgets for e in budget.entries if e.contribution > 0))
+        text = (
+            f"Uncertainties of the slopes were combined as the GUM asks from {listed(sources)}. What scatters vials "
+            "about their line beyond noise, place and concentration entered as a source of its own, so that nothing "
+            "was counted twice. Expanded uncertainties use k = 2; where few degrees of freedom (Welch-Satterthwaite) "
+            "ask for more, Student's factor for 95 % is given too."
+        )
+    if any(line.slope_verdict for line in calibration.lines):
+        text += (
+            " A slope was said to agree with its expectation when the 95 % interval of their ratio, with the "
+            "uncertainties of both, held 1 and lay within the accepted range; to deviate when it excluded 1; and to be "
+            "undetermined otherwise."
+        )
+    return text.strip()
 
 
 def _line_name(line: Line) -> str:

@@ -1,17 +1,14 @@
 """One page design for every report: a small content model and the HTML made from it."""
 
-import base64
-import re
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from phantomcal.report.markup import anchors, data_uri, flattened, linked, media_type, paragraphs
 from phantomcal.report.numerals import NONE, fixed, missing, number, unit_words
 from phantomcal.results import Provenance
 from phantomcal.shipped import shipped_folder
@@ -31,7 +28,6 @@ CONTENT_SECURITY_POLICY = (
 _VERDICT_WORDS = {"pass": "Pass", "warn": "Review", "review": "Review", "fail": "Fail", "info": "Result"}
 _SHORT, _SHORT_IN_WIDE = 24, 14
 _SMALL_PX = 600
-_DOI = re.compile(r"(?:doi[: ]\s*)?\b(10\.\d{4,9}/[^\s,;)]*[^\s,;).])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class Figure:
     def __post_init__(self) -> None:
         if not self.alt.strip():
             raise ValueError("a figure needs alternative text")
-        _media_type(self.data)
+        media_type(self.data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +157,42 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """One sheet of paper that says what was calibrated and how well, to be signed.
+
+    Attributes
+    ----------
+    title, subtitle : str
+        What it is, and of what.
+    number : str
+        Tells this certificate from others.
+    verdict : {"pass", "warn", "review", "fail", "info"}
+        As that of the report.
+    verdict_text : str
+        In a sentence.
+    identity, conditions : sequence of (str, str)
+        Names and values: what was measured, and under what conditions.
+    tables : sequence of TableBlock
+        The results.
+    statements : sequence of (str, str)
+        Heading and text: uncertainty, traceability, validity.
+    signatures : sequence of str
+        What is to be filled in by hand.
+    """
+
+    title: str
+    subtitle: str
+    number: str
+    verdict: Verdict
+    verdict_text: str
+    identity: Sequence[tuple[str, str]]
+    conditions: Sequence[tuple[str, str]]
+    tables: Sequence[TableBlock]
+    statements: Sequence[tuple[str, str]]
+    signatures: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything one page says.
 
@@ -186,6 +218,8 @@ class Report:
         Inputs, versions and parameters. Its `run` (date, duration) is left out so that equal runs give equal pages.
     kind : str
         Small line above the title.
+    certificate : Certificate or None
+        The last sheet; in print it has a page of its own.
     """
 
     title: str
@@ -199,6 +233,7 @@ class Report:
     references: Sequence[str] = ()
     provenance: Provenance | None = None
     kind: str = "Report"
+    certificate: Certificate | None = None
 
 
 def render(report: Report) -> str:
@@ -214,10 +249,10 @@ def render(report: Report) -> str:
     str
         HTML, equal for equal reports: it holds no date or time.
     """
-    anchors = _anchors([section.title for section in report.sections])
+    places = anchors([section.title for section in report.sections])
     sections = [
         {"anchor": anchor, "section": section, "blocks": _rows([_block(block) for block in section.blocks])}
-        for anchor, section in zip(anchors, report.sections, strict=True)
+        for anchor, section in zip(places, report.sections, strict=True)
     ]
     template = _environment().get_template("report.html")
     return template.render(
@@ -225,14 +260,29 @@ def render(report: Report) -> str:
         policy=CONTENT_SECURITY_POLICY,
         verdict_class="review" if report.verdict == "warn" else report.verdict,
         verdict_word=_VERDICT_WORDS[report.verdict],
-        warnings=_warnings(report, anchors),
+        warnings=_warnings(report, places),
         sections=sections,
-        methods=_paragraphs(report.methods),
-        references=[_linked(reference) for reference in report.references],
+        methods=paragraphs(report.methods),
+        references=[linked(reference) for reference in report.references],
         inputs=report.provenance.inputs if report.provenance else [],
         versions=sorted(report.provenance.versions.items()) if report.provenance else [],
-        parameters=list(_flattened(report.provenance.parameters)) if report.provenance else [],
+        parameters=list(flattened(report.provenance.parameters)) if report.provenance else [],
+        certificate=_certificate(report.certificate),
     )
+
+
+def _certificate(certificate: Certificate | None) -> dict[str, Any] | None:
+    if certificate is None:
+        return None
+    rows = max((len(table.frame) for table in certificate.tables), default=0)
+    return {
+        "sheet": certificate,
+        "tables": [_block(table) for table in certificate.tables],
+        "verdict_class": "review" if certificate.verdict == "warn" else certificate.verdict,
+        "verdict_word": _VERDICT_WORDS[certificate.verdict],
+        # Letters shrink before the sheet grows past its page.
+        "density": "dense" if rows > 8 else "close" if rows > 4 else "",
+    }
 
 
 @lru_cache(maxsize=1)
@@ -248,10 +298,10 @@ def _environment() -> Environment:
     return environment
 
 
-def _warnings(report: Report, anchors: Sequence[str]) -> list[dict[str, str]]:
+def _warnings(report: Report, places: Sequence[str]) -> list[dict[str, str]]:
     # A warning that concerns a section is listed once at the top and points there.
     where: dict[str, tuple[str, str]] = {}
-    for section, anchor in zip(report.sections, anchors, strict=True):
+    for section, anchor in zip(report.sections, places, strict=True):
         for text in section.warnings:
             where.setdefault(text, (section.title, anchor))
     texts = dict.fromkeys([*report.warnings, *where])
@@ -263,12 +313,12 @@ def _warnings(report: Report, anchors: Sequence[str]) -> list[dict[str, str]]:
 
 def _block(block: Block) -> dict[str, Any]:
     if isinstance(block, Figure):
-        return {"kind": "figure", "figure": block, "src": _data_uri(block.data), "width": block.width_px}
+        return {"kind": "figure", "figure": block, "src": data_uri(block.data), "width": block.width_px}
     if isinstance(block, TableBlock):
         return {"kind": "table", "table": block, **_table(block)}
     if isinstance(block, Callout):
-        return {"kind": "callout", "callout": block, "paragraphs": _paragraphs(block.text)}
-    return {"kind": "text", "paragraphs": _paragraphs(block.text)}
+        return {"kind": "callout", "callout": block, "paragraphs": paragraphs(block.text)}
+    return {"kind": "text", "paragraphs": paragraphs(block.text)}
 
 
 def _rows(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -331,62 +381,3 @@ def _cell(value: Any, form: Format | None) -> str:
     if float(value).is_integer() and abs(value) < 1e6:
         return fixed(value, 0)
     return number(value)
-
-
-def _data_uri(data: bytes) -> str:
-    media_type = _media_type(data)
-    if media_type == "image/svg+xml":
-        # Percent-encoding what needs it keeps line drawings a third smaller than base64 does.
-        return f"data:{media_type}," + quote(data.decode(), safe="/:;=,+@!$*()'?&- ")
-    return f"data:{media_type};base64," + base64.b64encode(data).decode()
-
-
-def _media_type(data: bytes) -> str:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    if data.lstrip().startswith((b"<svg", b"<?xml")):
-        return "image/svg+xml"
-    raise ValueError("a figure is SVG, PNG or WebP")
-
-
-def _anchors(titles: Sequence[str]) -> list[str]:
-    taken = {"warnings", "methods", "references", "provenance", "top"}
-    anchors = []
-    for title in titles:
-        plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-        stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "section"
-        anchor, repeat = stem, 2
-        while anchor in taken:
-            anchor, repeat = f"{stem}-{repeat}", repeat + 1
-        taken.add(anchor)
-        anchors.append(anchor)
-    return anchors
-
-
-def _paragraphs(text: str) -> list[str]:
-    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
-
-
-def _linked(reference: str) -> list[tuple[str, str]]:
-    # Pieces of text, each with the address it points to or nothing.
-    pieces: list[tuple[str, str]] = []
-    end = 0
-    for match in _DOI.finditer(reference):
-        pieces.append((reference[end : match.start(1)], ""))
-        pieces.append((match[1], f"https://doi.org/{match[1]}"))
-        end = match.end(1)
-    pieces.append((reference[end:], ""))
-    return [piece for piece in pieces if piece[0]]
-
-
-def _flattened(parameters: Mapping[str, Any], prefix: str = "") -> Any:
-    for key in sorted(parameters, key=str):
-        value, name = parameters[key], f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from _flattened(value, f"{name}.")
-        elif isinstance(value, (list, tuple)):
-            yield name, ", ".join(str(item) for item in value) or NONE
-        else:
-            yield name, NONE if value is None or value == "" else str(value)

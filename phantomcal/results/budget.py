@@ -17,7 +17,7 @@ class BudgetEntry(Record):
     unit: str
     sensitivity: float | None = Field(None, description="Change of the result per change of the source")
     contribution: float = Field(description="Standard uncertainty of the result from this source")
-    degrees_of_freedom: float | None = None
+    degrees_of_freedom: float | None = Field(None, description="Null where the source is taken as exactly known")
     note: str = ""
 
 
@@ -29,7 +29,11 @@ class Budget(Record):
     unit: str
     entries: list[BudgetEntry]
     combined: float = Field(description="Combined standard uncertainty")
-    degrees_of_freedom: float | None = Field(None, description="Effective (Welch-Satterthwaite)")
-    coverage_factor: float
-    expanded: float
+    degrees_of_freedom: float | None = Field(None, description="Effective (Welch-Satterthwaite); null: unlimited")
+    coverage_factor: float = Field(description="k of the expanded uncertainty")
+    expanded: float = Field(description="k times the combined standard uncertainty")
+    coverage_factor_95: float | None = Field(
+        None, description="k for 95 % by Student's t at the effective degrees of freedom, for when these are few"
+    )
+    expanded_95: float | None = Field(None, description="Expanded uncertainty with coverage_factor_95")
     not_included: list[str] = Field(default_factory=list, description="Sources that nobody stated, in words")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from phantomcal.results.base import SCHEMA_VERSION, Provenance, Record
+from phantomcal.results.diagnosis import VialDiagnosis
 from phantomcal.results.lines import Line
 from phantomcal.results.vials import VialLocation, VialMeasurement
 
@@ -20,6 +21,7 @@ class Calibration(Record):
     lines: list[Line]
     vials: list[VialMeasurement] = Field(default_factory=list)
     locations: list[VialLocation] = Field(default_factory=list)
+    diagnoses: list[VialDiagnosis] = Field(default_factory=list, description="Flagged vials explained")
     references: dict[str, Any] = Field(default_factory=dict, description="Reference region, units, algorithm")
     warnings: list[str] = Field(default_factory=list)
     sources: list[str] = Field(default_factory=list)

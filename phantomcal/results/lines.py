@@ -70,6 +70,19 @@ class Line(Record):
     r2: float | None
     p_value: float | None = Field(None, description="Two-sided t test of slope = 0")
     residual_sd: float | None
+    degrees_of_freedom: int | None = Field(None, description="Of the residual SD and of all t intervals")
+    vial_noise: float | None = Field(
+        None,
+        description="Root mean square standard error of the vials' values: the part of the residual SD it explains",
+    )
+    abscissa_noise: float | None = Field(
+        None,
+        description="Root mean square error of the abscissae times the slope, where the fit takes them into account",
+    )
+    errors_known: bool = Field(
+        False,
+        description="Whether the standard errors are those of known errors (normal intervals), not of the scatter",
+    )
     lod: float | None = Field(None, description="3.3 residual SD / |slope| (ICH Q2), in abscissa units")
     loq: float | None = Field(None, description="10 residual SD / |slope| (ICH Q2), in abscissa units")
     linearity: str = Field(description="What the quadratic term says, in words")

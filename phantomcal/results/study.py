@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from phantomcal.results.alignment import Alignment
-from phantomcal.results.base import SCHEMA_VERSION, Provenance, Record
+from phantomcal.results.base import SCHEMA_VERSION, InputFile, Provenance, Record
 from phantomcal.results.calibration import Calibration
 from phantomcal.results.correlation import Correlation
 
@@ -18,6 +18,32 @@ class StepOutcome(Record):
     session: str = ""
     status: Literal["done", "skipped", "failed", "review"]
     message: str = ""
+
+
+class SessionPicture(Record):
+    """A picture kept beside a session's record."""
+
+    file: str
+    alt: str
+    caption: str = ""
+    width_px: int | None = None
+
+
+class SessionResult(Record):
+    """What one session of a study gave; session.json, from which a run is resumed."""
+
+    schema_version: str = SCHEMA_VERSION
+    kind: Literal["phantom", "person"]
+    subject: str
+    session: str = ""
+    key: str = Field(default="", description="Hash of inputs, choices and code: the same key gives the same result")
+    complete: bool = Field(default=False, description="Whether it was analysed to its end; if not, it is done again")
+    outcomes: list[StepOutcome] = Field(default_factory=list)
+    alignment: Alignment | None = None
+    warnings: list[str] = Field(default_factory=list)
+    inputs: list[InputFile] = Field(default_factory=list)
+    pictures: list[SessionPicture] = Field(default_factory=list)
+    files: list[str] = Field(default_factory=list, description="Its files in the output folder")
 
 
 class StudyRun(Record):

@@ -137,7 +137,7 @@ def simulate_phantom(
     ct, mr : CtSession, MrSession, optional
         Poses, grids, noise, tube voltage, field direction.
     faults : Faults, optional
-        Missing and swapped vials, air bubbles.
+        Missing, empty and swapped vials, air bubbles.
     modalities : sequence of {"ct", "qsm"}, optional
         Which to simulate; those of the protocol by default.
     workers : int
@@ -351,7 +351,7 @@ def _acquire(
     canvas.cylinder(body.water, (signal, 1.0))
     for place in places:
         canvas.cylinder(outer(place.cylinder), (signal, 0.0), (chi, WALL_PPM))
-        bright = float(np.exp(-ECHO_TIME_S * place.relaxation_per_s))
+        bright = 0.0 if place.empty else float(np.exp(-ECHO_TIME_S * place.relaxation_per_s))
         canvas.cylinder(place.cylinder, (signal, bright), (chi, place.ppm))
         if place.bubble:
             canvas.bubble(place.cylinder, pose, (signal, 0.0), (chi, AIR_PPM))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from phantomcal.errors import InputError
 from phantomcal.simulate.brain import LABELS, RegionValue
@@ -44,6 +45,31 @@ OSHIMA_TARGETS: dict[str, Target] = {
     "haemorrhage": Target(math.sqrt(0.38), 75.0, 6.0, 0.300, 0.070),
     "calcification": Target(-math.sqrt(0.38), 180.0, 32.0, -0.250, 0.060),
 }
+
+
+@dataclass(frozen=True)
+class LesionPlan:
+    """How lesions of one kind are spread over patients.
+
+    Attributes
+    ----------
+    carriers : float
+        Share of patients that have any.
+    most : int
+        Lesions per carrier are drawn from 1 to this number, all equally likely.
+    subject_share : float
+        Share of the variance of HU, and of ppm, that lies between patients; the rest lies between lesions of one.
+    within_r : float or None
+        Correlation of HU with ppm between lesions of one patient; the target's when None.
+    """
+
+    carriers: float = 0.4
+    most: int = 4
+    subject_share: float = 0.5
+    within_r: float | None = None
+
+
+LESION_PLANS: dict[str, LesionPlan] = {"haemorrhage": LesionPlan(0.4), "calcification": LesionPlan(0.35)}
 
 
 def draw_values(
@@ -91,6 +117,110 @@ def draw_values(
         for subject, h, p in zip(cohort, hu, ppm, strict=True):
             subject[name] = RegionValue(round(float(h), 6), round(float(p), 9))
     return cohort
+
+
+def draw_clustered(
+    target: Target, subject: npt.NDArray[np.int64], plan: LesionPlan, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """HU and ppm of several lesions per subject.
+
+    Parameters
+    ----------
+    target : Target
+        Means, SDs and correlation of a lesion drawn at random from all lesions (the marginal correlation).
+    subject : ndarray of int, shape (n,)
+        Subject of each lesion, counted from 0.
+    plan : LesionPlan
+        Share of the variance between subjects (s), and the correlation within them (r_w).
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    hu, ppm : ndarray, shape (n,)
+        Sum of a bivariate normal subject effect and a bivariate normal lesion effect. The marginal correlation is
+        r = s r_b + (1 - s) r_w, from which r_b, that of the subject effects, follows.
+
+    Raises
+    ------
+    InputError
+        When no correlation between subjects gives the target.
+    """
+    share = plan.subject_share
+    within = target.pearson_r if plan.within_r is None else plan.within_r
+    between = target.pearson_r if share == 0 else (target.pearson_r - (1 - share) * within) / share
+    if not (0 <= share <= 1 and -1 <= within <= 1 and -1 <= between <= 1):
+        raise InputError(
+            f"no correlation between subjects gives {target.pearson_r:.2f} beside {within:.2f} within them",
+            "the lesion plan",
+            "bring within_r nearer to the target, or raise subject_share",
+        )
+    effects = _normal_pair(between, int(subject.max(initial=-1)) + 1, rng)[:, subject]
+    own = _normal_pair(within, subject.size, rng)
+    first, second = math.sqrt(share) * effects + math.sqrt(1 - share) * own
+    return target.mean_hu + target.sd_hu * first, target.mean_ppm + target.sd_ppm * second
+
+
+def draw_cohort(
+    rng: np.random.Generator,
+    *,
+    n_patients: int = 84,
+    n_volunteers: int = 20,
+    targets: Mapping[str, Target] | None = None,
+    plans: Mapping[str, LesionPlan] | None = None,
+    exact: bool = False,
+) -> pd.DataFrame:
+    """Region table of a cohort: one row a subject and region, several rows for patients with several lesions.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_patients, n_volunteers : int
+        Volunteers have no lesions. The defaults are the cohort of Oshima et al. 2020.
+    targets : mapping of str to Target, optional
+        Oshima's by default.
+    plans : mapping of str to LesionPlan, optional
+        Regions that are lesions; haemorrhage and calcification by default.
+    exact : bool
+        Whether the sample correlations of the regions that are no lesions are the targets.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``subject_id, group, age, sex, roi, kind, lesion_id, ct_hu, qsm_ppm``. Age and sex are drawn apart from the
+        values.
+    """
+    targets = OSHIMA_TARGETS if targets is None else targets
+    plans = LESION_PLANS if plans is None else plans
+    n = n_patients + n_volunteers
+    people = pd.DataFrame(
+        {
+            "subject_id": [f"sub-{i + 1:03d}" for i in range(n)],
+            "group": ["patient"] * n_patients + ["volunteer"] * n_volunteers,
+            "age": np.round(rng.uniform(20, 80, n), 1),
+            "sex": rng.choice(["f", "m"], n),
+        }
+    )
+    parts = []
+    for name, target in targets.items():
+        if name not in plans:
+            hu, ppm = _pair(target, n, rng, exact)
+            parts.append(people.assign(roi=name, kind="region", lesion_id="", ct_hu=hu, qsm_ppm=ppm))
+            continue
+        plan = plans[name]
+        carriers = np.sort(rng.permutation(n_patients)[: max(1, round(plan.carriers * n_patients))])
+        count = rng.integers(1, plan.most + 1, carriers.size)
+        code = np.repeat(np.arange(carriers.size), count)
+        hu, ppm = draw_clustered(target, code, plan, rng)
+        rows = people.iloc[carriers[code]].reset_index(drop=True)
+        number = np.concatenate([np.arange(1, c + 1) for c in count])
+        names = [f"{name}-{i}" for i in number]
+        parts.append(rows.assign(roi=name, kind="lesion", lesion_id=names, ct_hu=hu, qsm_ppm=ppm))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _normal_pair(r: float, n: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    first, second = rng.standard_normal((2, n))
+    return np.stack([first, r * first + math.sqrt(max(1 - r * r, 0.0)) * second])
 
 
 def _pair(

@@ -9,6 +9,7 @@ from phantomcal.errors import InputError
 from phantomcal.materials import TUBE_VOLTAGES_KVP
 from phantomcal.protocol import Protocol, Vial
 from phantomcal.results import Modality
+from phantomcal.simulate.ct import AIR_HU
 from phantomcal.simulate.qsm import RELAXIVITY_PER_S_PER_MMOL_PER_L
 from phantomcal.simulate.shapes import Cylinder, Pose
 
@@ -32,11 +33,14 @@ class Faults:
         Vials with an air bubble at the top (anterior) side.
     swapped : tuple of pairs of str
         Vials that stand in each other's place.
+    empty : tuple of str
+        Vials filled with air.
     """
 
     missing: tuple[str, ...] = ()
     bubbles: tuple[str, ...] = ()
     swapped: tuple[tuple[str, str], ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,14 @@ class Content:
     ppm: float
     relaxation_per_s: float
     bubble: bool
+    empty: bool = False
 
     def fault(self) -> str:
         """In words, empty when sound."""
         words = []
-        if self.holds is None:
+        if self.empty:
+            words.append("holds air only")
+        elif self.holds is None:
             words.append("holds water only")
         elif self.holds.id != self.vial.id:
             words.append(f"holds {self.holds.id}")
@@ -147,7 +154,7 @@ def contents(protocol: Protocol, slopes: dict[str, dict[Modality, float]], fault
         If a fault names a vial the protocol does not have.
     """
     by_id = {v.id: v for v in protocol.vials}
-    named = [*faults.missing, *faults.bubbles, *(name for pair in faults.swapped for name in pair)]
+    named = [*faults.missing, *faults.bubbles, *faults.empty, *(name for pair in faults.swapped for name in pair)]
     unknown = sorted(set(named) - set(by_id))
     if unknown:
         raise InputError(
@@ -156,12 +163,12 @@ def contents(protocol: Protocol, slopes: dict[str, dict[Modality, float]], fault
     holds: dict[str, Vial | None] = dict(by_id)
     for first, second in faults.swapped:
         holds[first], holds[second] = holds[second], holds[first]
-    holds.update(dict.fromkeys(faults.missing))
+    holds.update(dict.fromkeys([*faults.missing, *faults.empty]))
 
     half_length = (protocol.geometry.vial_length_mm or DEFAULT_VIAL_LENGTH_MM) / 2
     places = []
     for vial in protocol.vials:
-        inside = holds[vial.id]
+        inside, empty = holds[vial.id], vial.id in faults.empty
         amount = 0.0 if inside is None else protocol.abscissa_of(inside)
         slope: dict[Modality, float] = {} if inside is None else slopes[inside.material]
         entry = None if inside is None else protocol.materials.get(inside.material)
@@ -173,10 +180,11 @@ def contents(protocol: Protocol, slopes: dict[str, dict[Modality, float]], fault
                 vial=vial,
                 holds=inside,
                 cylinder=Cylinder(float(vial.x_mm or 0), float(vial.y_mm or 0), protocol.radius_of(vial), half_length),
-                hu=slope.get("ct", 0.0) * amount,
-                ppm=slope.get("qsm", 0.0) * amount,
+                hu=AIR_HU if empty else slope.get("ct", 0.0) * amount,
+                ppm=AIR_PPM if empty else slope.get("qsm", 0.0) * amount,
                 relaxation_per_s=relaxivity * amount,
                 bubble=vial.id in faults.bubbles,
+                empty=empty,
             )
         )
     return places

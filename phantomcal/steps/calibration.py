@@ -1,4 +1,4 @@
-"""`calibrate` and `fit`: from scans or a table of vials to lines."""
+"""`calibrate` and `protocols draft`: from scans of a phantom to lines, or to a protocol."""
 
 import time
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from phantomcal.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from phantomcal.phantom.calibration import Calibrated
+    from phantomcal.phantom.overrides import Overrides
     from phantomcal.report.page import Figure
 
 VIAL_COLUMNS = (
@@ -35,6 +36,12 @@ VIAL_COLUMNS = (
     "abscissa",
     "abscissa_unit",
     "n_effective",
+    "abscissa_sd",
+    "n_edge_voxels",
+    "n_bubble_voxels",
+    "background",
+    "position_effect",
+    "edge_effect",
 )
 
 
@@ -45,10 +52,9 @@ def calibrate_step(
     ct: str | None = None,
     qsm: str | None = None,
     qsm_unit: str | None = None,
+    magnitude: str | None = None,
     session: str = "",
-    axis: int | None = None,
-    mirrored: bool | None = None,
-    rotation_deg: float | None = None,
+    overrides: "Overrides | None" = None,
 ) -> Calibration:
     """`phantomcal calibrate`: writes vials.csv, calibration.json and report.html into `out`."""
     started = time.perf_counter()
@@ -57,10 +63,9 @@ def calibrate_step(
         ct=ct,
         qsm=qsm,
         qsm_unit=qsm_unit,
+        magnitude=magnitude,
         session=session,
-        axis=axis,
-        mirrored=mirrored,
-        rotation_deg=rotation_deg,
+        overrides=overrides,
         started=started,
     )
     with output_folder(out) as folder:
@@ -74,41 +79,29 @@ def run_calibration(
     ct: str | Path | None = None,
     qsm: str | Path | None = None,
     qsm_unit: str | None = None,
+    magnitude: str | Path | None = None,
     session: str = "",
-    axis: int | None = None,
-    mirrored: bool | None = None,
-    rotation_deg: float | None = None,
+    overrides: "Overrides | None" = None,
     started: float,
 ) -> "Calibrated":
     """Read the volumes of a phantom and calibrate; nothing is written."""
     from phantomcal.phantom.calibration import calibrate
-    from phantomcal.volumes import read_ct, read_qsm
+    from phantomcal.phantom.overrides import Overrides
+    from phantomcal.volumes import read_ct, read_magnitude, read_qsm
 
-    if ct is None and qsm is None:
+    if ct is None and qsm is None and magnitude is None:
         raise InputError("nothing to calibrate", "", "give --ct, --qsm or both")
-    if axis is not None and axis not in (0, 1, 2):
-        raise InputError(f"--axis {axis} is no image axis", "", "use 0, 1 or 2")
     protocol = load_protocol(protocol_name)
     volumes = [read_ct(ct)] if ct is not None else []
     if qsm is not None:
         volumes.append(read_qsm(qsm, qsm_unit))
-    parameters = {
-        "protocol": protocol.name,
-        "session": session,
-        "qsm_unit": qsm_unit,
-        "axis": axis,
-        "mirrored": mirrored,
-        "rotation_deg": rotation_deg,
-    }
+    if magnitude is not None:
+        volumes.append(read_magnitude(magnitude))
+    said = overrides or Overrides()
+    parameters = {"protocol": protocol.name, "session": session, "qsm_unit": qsm_unit, **said.parameters()}
     inputs = [_protocol_input(protocol_name)] + [v.source for v in volumes]
     calibrated = calibrate(
-        protocol,
-        volumes,
-        provenance("calibrate", inputs, parameters, started),
-        session=session,
-        axis=axis,
-        mirrored=mirrored,
-        rotation_deg=rotation_deg,
+        protocol, volumes, provenance("calibrate", inputs, parameters, started), session=session, overrides=said
     )
     # Taken again at the end, so that the duration covers the work.
     record = calibrated.record.model_copy(update={"provenance": provenance("calibrate", inputs, parameters, started)})

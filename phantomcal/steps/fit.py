@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any, cast
 
 from phantomcal.outputs import input_file, output_folder, provenance, write_record
 from phantomcal.results import Calibration
@@ -9,7 +10,15 @@ from phantomcal.steps.calibration import write_vials
 
 
 def fit_step(
-    table: Path, out: Path, *, x: str, y: str, by: str | None = None, sd: str | None = None, x_sd: str | None = None
+    table: Path,
+    out: Path,
+    *,
+    x: str,
+    y: str,
+    by: str | None = None,
+    sd: str | None = None,
+    x_sd: str | None = None,
+    method: str = "auto",
 ) -> Calibration:
     """`phantomcal fit`: writes vials.csv, calibration.json and report.html into `out`."""
     from phantomcal.phantom.table import fit_table
@@ -28,7 +37,7 @@ def fit_step(
     options = {x: "--x", y: "--y"} | dict.fromkeys(columns, "--by")
     options |= {c: o for c, o in ((sd, "--sd"), (x_sd, "--x-sd")) if c}
     require_columns(frame, list(options), table.name, options)
-    parameters = {"x": x, "y": y, "by": columns, "sd": sd, "x_sd": x_sd}
+    parameters = {"x": x, "y": y, "by": columns, "sd": sd, "x_sd": x_sd, "method": method}
     record = fit_table(
         frame,
         provenance("fit", [input_file("table", table)], parameters, started),
@@ -37,6 +46,7 @@ def fit_step(
         by=columns,
         sd=sd,
         x_sd=x_sd,
+        method=cast(Any, method),
         where=table.name,
     )
     if missing_default and not columns:

@@ -145,7 +145,8 @@ def test_sample_then_correlate(call: Call, tmp_path: Path, rng: np.random.Genera
     pd.concat(tables).to_csv(cohort, index=False)
     out = tmp_path / "result"
     assert call("correlate", cohort, "-o", out).code == 0
-    assert sorted(p.name for p in out.iterdir()) == ["correlation.csv", "correlation.json", "report.html"]
+    tables = [f"correlation_table.{suffix}" for suffix in ("csv", "html", "tex")]
+    assert sorted(p.name for p in out.iterdir()) == ["correlation.csv", "correlation.json", *tables, "report.html"]
     rows = pd.read_csv(out / "correlation.csv").set_index("roi")
     assert rows.loc["pallidum", "behaviour"] == "paramagnetic"
     assert rows.loc["pallidum", "slope"] == pytest.approx(0.02 / 5, rel=0.05)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from phantomcal.correlation.association import Association, WithinSubjects, associate, repeated_measures_correlation
+from phantomcal.correlation.association import Association, associate
 
 
 def related(rng: np.random.Generator, n: int = 30) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,6 +22,9 @@ def test_plain_association_equals_scipys(rng: np.random.Generator) -> None:
     line, rank = stats.linregress(x, y), stats.spearmanr(x, y)
     assert found.slope == pytest.approx(line.slope)
     assert found.slope_se == pytest.approx(line.stderr)
+    half = stats.t.ppf(0.975, x.size - 2) * line.stderr
+    assert found.slope_ci95 == pytest.approx((line.slope - half, line.slope + half))
+    assert found.axis_slope == pytest.approx(-y.std() / x.std())
     assert found.intercept == pytest.approx(line.intercept)
     assert (found.pearson_r, found.pearson_p) == pytest.approx((line.rvalue, line.pvalue))
     assert (found.spearman_rho, found.spearman_p) == pytest.approx((rank.statistic, rank.pvalue))
@@ -47,7 +50,7 @@ def test_partial_correlation_equals_pingouins_and_the_multiple_regression(rng: n
 
 
 def test_partial_spearman_keeps_the_sign_of_rank_perfect_data(rng: np.random.Generator) -> None:
-    # pingouin 0.7 turns this sign round; decreasing calcium vials look just like it.
+    # pingouin.partial_corr turns this sign round in 0.7; decreasing calcium vials look just like it.
     x = np.arange(12.0)
     covariate = rng.normal(size=(12, 1))
     found = associate(x, -(x**3), covariate)
@@ -85,6 +88,7 @@ def test_influence_equals_leaving_each_row_out(rng: np.random.Generator, partial
         assert found.p_without[i] == pytest.approx(without.pearson_p)
         moved = design @ (beta - np.linalg.lstsq(design[keep], y[keep], rcond=None)[0])
         assert found.cook[i] == pytest.approx(moved @ moved / (parameters * mean_square))
+    np.testing.assert_allclose(found.leverage, np.diagonal(design @ np.linalg.pinv(design)))
 
 
 def test_a_row_that_makes_all_the_variation_has_no_r_without_it() -> None:
@@ -112,28 +116,3 @@ def test_no_answer_gives_its_reason(
     found = associate(np.array(x), np.array(y), z, ("HU", "ppm"))
     assert isinstance(found, str)
     assert reason in found
-
-
-def test_repeated_measures_sees_what_the_pooled_correlation_hides(rng: np.random.Generator) -> None:
-    import pingouin
-
-    subject = np.repeat(np.arange(6), 5)
-    x = 10.0 * subject + rng.normal(size=30)
-    y = 3.0 * subject - (x - 10.0 * subject) + rng.normal(0, 0.3, 30)
-    pooled, within = associate(x, y), repeated_measures_correlation(x, y, subject)
-    assert isinstance(pooled, Association)
-    assert isinstance(within, WithinSubjects)
-    assert pooled.pearson_r > 0.9
-    assert within.r < -0.8
-    expected = pingouin.rm_corr(pd.DataFrame({"x": x, "y": y, "s": subject}), x="x", y="y", subject="s").iloc[0]
-    assert within.r == pytest.approx(expected["r"])
-    assert within.p == pytest.approx(expected["pval"])
-    assert within.dof == expected["dof"]
-    np.testing.assert_allclose(within.ci95, expected["CI95"], atol=0.0051)
-
-
-def test_repeated_measures_without_repeats_gives_its_reason() -> None:
-    x = np.array([1.0, 2.0, 3.0])
-    assert repeated_measures_correlation(x, x, np.arange(3)) == "too few rows per subject"
-    x, subject = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]), np.array([0, 0, 0, 1, 1, 1])
-    assert repeated_measures_correlation(x, np.arange(6.0), subject) == "nothing varies within subjects"

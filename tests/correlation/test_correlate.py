@@ -9,6 +9,14 @@ from hypothesis import strategies as st
 from phantomcal.correlation.correlate import correlate, correlation_frame
 from phantomcal.errors import InputError
 from phantomcal.results import Correlation, RegionCorrelation
+from phantomcal.simulate.targets import (
+    LESION_PLANS,
+    OSHIMA_TARGETS,
+    LesionPlan,
+    Target,
+    draw_clustered,
+    draw_cohort,
+)
 
 # The contract's columns of correlation.csv, in order.
 CONTRACT = ["roi", "n", "n_subjects"]
@@ -52,10 +60,12 @@ def test_signs_slopes_and_verdicts_of_simulated_regions_come_back(rng: np.random
 
 def test_intervals_cover_the_truth_about_95_percent_of_the_time() -> None:
     r = 0.6
-    names = [f"draw-{i}" for i in range(1000)]
-    found = correlation_frame(correlate(simulated(np.random.default_rng(5), dict.fromkeys(names, r), n=20)))
+    names = [f"draw-{i}" for i in range(300)]
+    found = correlation_frame(
+        correlate(simulated(np.random.default_rng(5), dict.fromkeys(names, r), n=20), n_bootstrap=0)
+    )
     covered = (found["pearson_ci95_low"] <= r) & (r <= found["pearson_ci95_high"])
-    assert 0.93 <= covered.mean() <= 0.97
+    assert 0.92 <= covered.mean() <= 0.98
     rho = 6 / np.pi * np.arcsin(r / 2)  # Spearman's rho of a bivariate normal
     rank_covered = (found["spearman_ci95_low"] <= rho) & (rho <= found["spearman_ci95_high"])
     assert 0.92 <= rank_covered.mean() <= 0.98
@@ -65,10 +75,10 @@ def test_unrelated_regions_rarely_get_a_verdict() -> None:
     """Holm holds the chance of any false verdict among nine regions at 5 %; unadjusted it would be near 37 %."""
     rng = np.random.default_rng(11)
     false = 0
-    for _ in range(100):
+    for _ in range(60):
         table = simulated(rng, {f"r{i}": 0.0 for i in range(9)}, n=20)
-        false += any(row.behaviour != "undetermined" for row in correlate(table).regions)
-    assert false <= 12
+        false += any(row.behaviour != "undetermined" for row in correlate(table, n_bootstrap=0).regions)
+    assert false <= 8
 
 
 def test_frame_has_the_columns_of_the_contract_in_order(rng: np.random.Generator) -> None:
@@ -88,6 +98,7 @@ def assert_equal(a: Correlation, b: Correlation, sign: int = 1) -> None:
         assert other.spearman_rho == pytest.approx(sign * one.spearman_rho, abs=1e-9)
         assert other.pearson_p_adjusted == pytest.approx(one.pearson_p_adjusted, rel=1e-6)
         assert other.spearman_p_adjusted == pytest.approx(one.spearman_p_adjusted, rel=1e-6)
+        assert other.pearson_bca95_low is None or other.pearson_bca95_low <= other.pearson_r + 1e-9
 
 
 @settings(max_examples=20, deadline=None)
@@ -126,16 +137,16 @@ def test_useless_covariates_are_refused(rng: np.random.Generator) -> None:
         correlate(table, covariates=["ct_hu"])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(seed=TABLES)
 def test_names_of_subjects_do_not_matter(seed: int) -> None:
     table = simulated(np.random.default_rng(seed), {"a": 0.7}, n=12)
-    table["subject_id"] = np.arange(12) // 3
-    renamed = table.assign(subject_id=table["subject_id"].map({0: "z", 1: "k", 2: "007", 3: "a"}))
-    one, other = correlate(table), correlate(renamed)
-    assert_equal(one, other)
-    assert one.regions[0].n_subjects == other.regions[0].n_subjects == 4
-    assert other.warnings[0] == one.warnings[0]
+    table["subject_id"] = np.arange(12) // 2
+    renamed = table.assign(subject_id=table["subject_id"].map(dict(enumerate(["z", "k", "007", "a", "b c", "9"]))))
+    one, other = correlate(table, n_bootstrap=200), correlate(renamed, n_bootstrap=200)
+    for a, b in zip(one.regions, other.regions, strict=True):
+        assert a.model_dump(exclude={"note"}) == b.model_dump(exclude={"note"})
+        assert a.n_subjects == 6
 
 
 def test_several_rows_per_subject_are_called_clustered(rng: np.random.Generator) -> None:
@@ -144,14 +155,20 @@ def test_several_rows_per_subject_are_called_clustered(rng: np.random.Generator)
     row = correlate(table).regions[0]
     assert row.n_subjects == 6
     assert "30 rows come from six subjects: rows of one subject are not independent" in row.note
+    assert "leaving out each of 6 subjects" in row.method
     assert "cannot speak" not in row.note
     assert "within subjects (repeated-measures correlation) r is 0." in row.note
     assert "23 degrees of freedom" in row.note
     few = correlate(table.assign(subject_id=np.arange(30) % 2)).regions[0]
     assert "30 rows come from two subjects" in few.note
     assert "two subjects cannot speak for a population" in few.note
-    assert "repeated-measures" not in few.note
-    assert "one subject: " in correlate(table.assign(subject_id="x")).regions[0].note
+    assert "repeated-measures correlation within subjects (27 degrees of freedom)" in few.method
+    assert (few.pearson_ci95_low, few.spearman_p, few.slope_se) == (None, None, None)
+    assert few.pearson_p == few.within_p
+    one = correlate(table.assign(subject_id="x")).regions[0]
+    assert "one subject: rows of one subject are not independent, so no p value or interval is given" in one.note
+    assert (one.pearson_p, one.pearson_p_adjusted, one.behaviour) == (None, None, "undetermined")
+    assert one.pearson_r == row.pearson_r
 
 
 def test_few_rows_are_said(rng: np.random.Generator) -> None:
@@ -327,3 +344,116 @@ def test_unusable_tables_say_what_where_and_how_to_fix(
     assert error.value.fix
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_published_cohort_gives_back_every_verdict(seed: int) -> None:
+    """84 patients, 20 volunteers; R2 0.52, 0.38 (+), 0.53, 0.38 (-), none in five regions; several lesions each."""
+    found = correlate(draw_cohort(np.random.default_rng(seed), exact=True), n_bootstrap=500)
+    for row in found.regions:
+        target = OSHIMA_TARGETS[row.roi].pearson_r
+        assert row.behaviour == ("paramagnetic" if target > 0 else "diamagnetic" if target < 0 else "undetermined")
+        assert (row.method == "independent rows") == (row.roi not in LESION_PLANS)
+    blood = region(found, "haemorrhage")
+    assert blood.n_eff is not None
+    assert blood.n_eff < blood.n
+    assert blood.mixed_slope == pytest.approx(blood.slope, abs=3 * blood.mixed_slope_se)
+    assert blood.percentage_bend_p is blood.robust_slope_ci95_low is None
+
+
+def test_intervals_of_the_cohort_cover() -> None:
+    """The smaller brother of benchmarks/correlation.py: 24 cohorts, nine regions."""
+    held: dict[tuple[bool, str], list[bool]] = {}
+    for seed in range(24):
+        table = draw_cohort(np.random.default_rng(1000 + seed))
+        for row in correlate(table[table["roi"] != "red nucleus"], n_bootstrap=0).regions:
+            target = OSHIMA_TARGETS[row.roi]
+            r = target.pearson_r
+            for name, truth in (("pearson", r), ("spearman", 6 / np.pi * np.arcsin(r / 2))):
+                low, high = getattr(row, f"{name}_ci95_low"), getattr(row, f"{name}_ci95_high")
+                held.setdefault((row.roi in LESION_PLANS, name), []).append(low <= truth <= high)
+            slope = r * target.sd_ppm / target.sd_hu
+            held.setdefault((row.roi in LESION_PLANS, "slope"), []).append(
+                row.slope_ci95_low <= slope <= row.slope_ci95_high
+            )
+    for key, values in held.items():
+        # 95 % within three standard errors of so many intervals.
+        margin = 3 * np.sqrt(0.95 * 0.05 / len(values))
+        assert np.mean(values) >= 0.95 - margin, key
+    assert len(held[False, "slope"]) == 144
+
+
+def test_a_plain_p_is_never_the_headline_of_clustered_rows() -> None:
+    """Fifteen patients with eight lesions each that hardly differ: 120 rows, about 15 independent ones."""
+    from scipy import stats
+
+    rng, false, plain_false = np.random.default_rng(3), 0, 0
+    target, plan = Target(0.0, 75.0, 6.0, 0.3, 0.07), LesionPlan(subject_share=0.95)
+    subject = np.repeat(np.arange(15), 8)
+    for _ in range(40):
+        x, y = draw_clustered(target, subject, plan, rng)
+        table = pd.DataFrame({"ct_hu": x, "qsm_ppm": y, "subject_id": subject})
+        (row,) = correlate(table, by=None, n_bootstrap=0).regions
+        false += row.pearson_p < 0.05
+        plain_false += stats.pearsonr(x, y).pvalue < 0.05
+    assert plain_false > 16
+    assert false < 7
+
+
+def test_result_bytes_are_equal_on_repeat(rng: np.random.Generator) -> None:
+    table = draw_cohort(rng, n_patients=30, n_volunteers=5)
+    assert correlate(table).model_dump_json() == correlate(table).model_dump_json()
+
+
+def test_bootstrap_intervals_need_twenty_rows_and_agree_with_fishers(rng: np.random.Generator) -> None:
+    row = correlate(simulated(rng, {"a": 0.7}, n=80)).regions[0]
+    assert row.pearson_bca95_low == pytest.approx(row.pearson_ci95_low, abs=0.06)
+    assert row.pearson_bca95_high == pytest.approx(row.pearson_ci95_high, abs=0.06)
+    assert correlate(simulated(rng, {"a": 0.7}, n=19)).regions[0].pearson_bca95_low is None
+
+
+def test_errors_in_both_axes_are_used_when_they_are_given(rng: np.random.Generator) -> None:
+    """HU with as much noise as spread halves the least-squares slope; York's line has the true one."""
+    hu = rng.normal(40, 5, 300)
+    noisy = hu + rng.normal(0, 5, 300)
+    table = pd.DataFrame({"ct_hu": noisy, "qsm_ppm": 0.004 * hu + rng.normal(0, 0.004, 300), "roi": "a"})
+    table = table.assign(hu_se=5.0, ppm_se=0.004)
+    row = correlate(table, sds=("hu_se", "ppm_se"), n_bootstrap=0).regions[0]
+    assert row.slope == pytest.approx(0.002, abs=4e-4)
+    assert row.both_axes_slope == pytest.approx(0.004, abs=5e-4)
+    assert "York" in row.both_axes_method
+    other = correlate(table, n_bootstrap=0).regions[0]
+    assert "reduced major axis" in other.both_axes_method
+    assert other.both_axes_slope == pytest.approx(table["qsm_ppm"].std() / table["ct_hu"].std())
+    assert other.both_axes_slope_ci95_low < other.both_axes_slope < other.both_axes_slope_ci95_high
+
+
+def test_no_reduced_major_axis_without_a_sure_sign(rng: np.random.Generator) -> None:
+    assert correlate(simulated(rng, {"a": 0.0}, n=30), n_bootstrap=0).regions[0].both_axes_slope is None
+
+
+def test_a_curved_relation_is_seen(rng: np.random.Generator) -> None:
+    table = simulated(rng, {"a": 0.0}, n=60)
+    table["qsm_ppm"] = 0.001 * (table["ct_hu"] - 30) ** 2 / 10 + rng.normal(0, 0.002, 60)
+    row = correlate(table, n_bootstrap=0).regions[0]
+    assert row.quadratic_p < 1e-6
+    assert "the relation is curved" in row.note
+
+
+def test_the_quadratic_term_equals_statsmodels(rng: np.random.Generator) -> None:
+    import statsmodels.api as sm
+
+    table = simulated(rng, {"a": 0.4}, n=40)
+    row = correlate(table, n_bootstrap=0).regions[0]
+    x = table["ct_hu"].to_numpy()
+    fit = sm.OLS(table["qsm_ppm"].to_numpy(), np.column_stack([np.ones(40), x, x**2])).fit()
+    assert row.quadratic_p == pytest.approx(fit.pvalues[2], rel=1e-6)
+
+
+def test_a_subject_that_makes_the_verdict_is_named(rng: np.random.Generator) -> None:
+    subject = np.repeat(np.arange(12), 3)
+    table = pd.DataFrame({"ct_hu": rng.normal(40, 2, 36), "qsm_ppm": rng.normal(0.1, 0.01, 36), "subject_id": subject})
+    table.loc[subject == 4, ["ct_hu", "qsm_ppm"]] += [30.0, 0.15]
+    (row,) = correlate(table, by=None, n_bootstrap=0).regions
+    assert row.pearson_r > 0.7
+    assert row.behaviour == "undetermined" or "without subject 4 it would be undetermined" in row.note

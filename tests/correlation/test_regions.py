@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phantomcal.correlation.correlate import correlate
-from phantomcal.correlation.regions import hemisphere, read_lookup, sample_regions
+from phantomcal.correlation.regions import Sampling, hemisphere, read_lookup, sample_regions
 from phantomcal.errors import InputError
 from phantomcal.tables import read_table
 
@@ -60,7 +60,7 @@ def test_means_and_spreads_are_those_of_the_voxels(labels_array: np.ndarray, rng
         assert row.ct_coverage == 1.0
         assert row.qsm_ppm == pytest.approx(qsm[own].astype(float).mean(), rel=1e-12)
         assert row.qsm_sd_ppm == pytest.approx(qsm[own].astype(float).std(ddof=1), rel=1e-9)
-        assert row.qsm_sem_ppm == pytest.approx(row.qsm_sd_ppm / np.sqrt(own.sum()))
+        assert row.qsm_sem_ppm == pytest.approx(row.qsm_sd_ppm / np.sqrt(row.qsm_n_effective), rel=0.25)  # white noise
         assert row.ct_hu == pytest.approx(hu[own].mean(), rel=1e-12)
         assert row.ct_sd_hu == pytest.approx(hu[own].std(ddof=1), rel=1e-6)
         assert row.volume_mm3 == own.sum()
@@ -76,7 +76,7 @@ def test_ct_is_read_through_the_transform_where_the_label_lies(labels_array: np.
     index = np.indices(sitk.GetArrayFromImage(ct).shape)[::-1].reshape(3, -1).T
     points = index * np.array(ct.GetSpacing()) + np.array(ct.GetOrigin())
     values = (100.0 + points @ gradient).reshape(sitk.GetArrayFromImage(ct).shape)
-    frame = sample_regions(labels, ct=image(values, ct.GetSpacing(), ct.GetOrigin()), transform=transform, min_voxels=5)
+    frame = sample_regions(labels, ct=image(values, ct.GetSpacing(), ct.GetOrigin()), transform=transform)
     for row, label in zip(frame.itertuples(), (1, 2, 40), strict=True):
         voxels = np.argwhere(labels_array == label)[:, ::-1].tolist()
         moved = np.array([transform.TransformPoint(labels.TransformIndexToPhysicalPoint(v)) for v in voxels])
@@ -110,7 +110,9 @@ def test_a_region_wholly_outside_the_ct_has_no_ct_value(labels_array: np.ndarray
 def test_interpolated_ct_does_not_pretend_to_more_independent_voxels(labels_array: np.ndarray) -> None:
     thick = image(np.random.default_rng(1).normal(40, 5, (6, 16, 20)), (1.0, 1.0, 4.0), (0.0, 0.0, -1.0))
     row = sample_regions(image(labels_array), ct=thick).iloc[0]
-    assert row["ct_sem_hu"] == pytest.approx(row["ct_sd_hu"] / np.sqrt(row["ct_n_voxels"] / 4))
+    assert row["ct_n_effective"] <= row["ct_n_voxels"] / 4
+    own = sample_regions(image(labels_array), ct=image(np.random.default_rng(1).normal(40, 5, labels_array.shape)))
+    assert own.iloc[0]["ct_n_effective"] > 0.5 * own.iloc[0]["ct_n_voxels"]
 
 
 def test_the_zero_background_of_a_map_is_no_measurement_but_a_rounded_zero_is(labels_array: np.ndarray) -> None:
@@ -194,14 +196,16 @@ def test_lookup_and_image_that_differ_are_said_and_never_shift_a_row(labels_arra
 
 def test_erosion_peels_both_neighbours_and_says_when_nothing_is_left(labels_array: np.ndarray) -> None:
     qsm = image(np.full(labels_array.shape, 0.1))
-    frame = sample_regions(image(labels_array), qsm=qsm, erode_voxels=1).set_index("roi")
+    frame = sample_regions(image(labels_array), qsm=qsm, sampling=Sampling(erode_voxels=1)).set_index("roi")
     assert frame["n_voxels"].to_dict() == {"label-1": 4 * 4 * 4, "label-2": 4 * 4 * 3, "label-40": 0}
     assert frame.loc["label-40", "note"] == "erosion leaves nothing of its 24 voxels"
     assert np.isnan(frame.loc["label-40", "qsm_ppm"])
 
 
 def test_small_regions_get_no_values_when_a_minimum_is_asked(labels_array: np.ndarray) -> None:
-    frame = sample_regions(image(labels_array), qsm=image(np.full(labels_array.shape, 0.1)), min_voxels=30)
+    frame = sample_regions(
+        image(labels_array), qsm=image(np.full(labels_array.shape, 0.1)), sampling=Sampling(min_voxels=30)
+    )
     small = frame[frame["roi"] == "label-40"].iloc[0]
     assert np.isnan(small["qsm_ppm"])
     assert "24 voxels are fewer than the 30 asked for" in small["note"]
@@ -292,7 +296,7 @@ def test_unusable_label_maps_are_refused(labels_array: np.ndarray) -> None:
     with pytest.raises(InputError, match="transform without a CT"):
         sample_regions(image(labels_array), qsm=qsm, transform=sitk.Euler3DTransform())
     with pytest.raises(InputError, match="cannot erode by -1"):
-        sample_regions(image(labels_array), qsm=qsm, erode_voxels=-1)
+        Sampling(erode_voxels=-1)
     with pytest.raises(InputError, match="no label lies on measured voxels"):
         sample_regions(image(labels_array), qsm=image(np.zeros(labels_array.shape)))
 

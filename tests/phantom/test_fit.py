@@ -1,38 +1,11 @@
-"""Lines: published examples, exact cases and laws."""
+"""Lines: exact cases and laws. Published examples are in tests/validation/test_line_examples.py."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phantomcal.phantom.fit import curvature, fit_line, studentised_outlier
-
-# Pearson's data with York's weights: York 1966, Can J Phys 44:1079; York et al. 2004, Am J Phys 72:367.
-YORK_X = np.array([0, 0.9, 1.8, 2.6, 3.3, 4.4, 5.2, 6.1, 6.5, 7.4])
-YORK_Y = np.array([5.9, 5.4, 4.4, 4.6, 3.5, 3.7, 2.8, 2.8, 2.4, 1.5])
-YORK_SD_X = np.array([1000, 1000, 500, 800, 200, 80, 60, 20, 1.8, 1]) ** -0.5
-YORK_SD_Y = np.array([1, 1.8, 4, 8, 20, 20, 70, 70, 100, 500]) ** -0.5
-# DIN 32645:2008, worked example.
-DIN_X = np.arange(1, 11) * 0.05
-DIN_Y = np.array([3060, 3522, 3707, 4280, 5058, 5510, 5703, 6205, 7156, 7178.0])
-
-
-def test_errors_in_both_axes_reproduce_york() -> None:
-    fit = fit_line(YORK_X, YORK_Y, YORK_SD_Y, YORK_SD_X)
-    assert fit.slope == pytest.approx(-0.480533, abs=1e-6)
-    assert fit.intercept == pytest.approx(5.479910, abs=1e-6)
-    assert fit.reduced_chi2 == pytest.approx(1.4833, abs=1e-4)
-    # Known errors 0.05799 and 0.29497, widened by 1.2179.
-    assert fit.error(0) == pytest.approx(0.05799 * 1.2179, rel=1e-3)
-    assert fit.error(1) == pytest.approx(0.29497 * 1.2179, rel=1e-3)
-    assert "widened by 1.22" in fit.method
-
-
-def test_ordinary_line_reproduces_din_32645() -> None:
-    fit = fit_line(DIN_X, DIN_Y)
-    assert fit.slope == pytest.approx(9661.939, abs=5e-4)
-    assert fit.intercept == pytest.approx(2480.867, abs=5e-4)
-    assert fit.residual_sd == pytest.approx(192.294, abs=5e-4)
+from phantomcal.phantom.fit import fit_line, fit_through_zero
 
 
 def test_weights_are_known_errors_and_only_ever_widened() -> None:
@@ -88,21 +61,25 @@ def test_intervals_cover_the_true_slope(rng: np.random.Generator) -> None:
     assert 0.93 <= covered / 1000 <= 0.97
 
 
-def test_curvature_is_seen_and_measured() -> None:
-    x = np.linspace(0, 10, 8)
-    wiggle = 0.01 * np.cos(7 * x)
-    p, share = curvature(x, x + 0.02 * x**2 + wiggle) or (1, 0)
-    assert p < 1e-3
-    # The parabola 0.02 x^2 over 0-10 departs from its best line by 0.02 (10^2) / 6 to / 8, of a span near 12.
-    assert 0.02 < share < 0.05
-    assert (curvature(x, x + wiggle) or (0, 0))[0] > 0.05
-    assert curvature(np.array([0.0, 1, 1, 2]), np.arange(4.0)) is None
+def test_through_zero_is_exact_and_has_no_intercept() -> None:
+    x, y = np.array([0.0, 1, 2, 3]), np.array([0.1, 2.0, 4.1, 5.9])
+    fit = fit_through_zero(x, y)
+    assert fit.slope == pytest.approx(x @ y / (x @ x))
+    assert (fit.intercept, fit.error(1), fit.degrees_of_freedom) == (0, 0, 3)
+    residual = y - fit.slope * x
+    assert fit.error(0) == pytest.approx(np.sqrt(residual @ residual / 3 / (x @ x)))
+    assert fit_through_zero(x, y, np.full(4, 10.0)).error(0) == pytest.approx(10 / np.sqrt(x @ x))
+    with pytest.raises(ValueError, match="away from zero"):
+        fit_through_zero(np.zeros(3), y[:3])
 
 
-def test_anscombes_third_point_is_named() -> None:
-    # Anscombe 1973, Am Stat 27:17, third set.
-    x = np.array([10, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5.0])
-    y = np.array([7.46, 6.77, 12.74, 7.11, 7.81, 8.84, 6.08, 5.39, 8.15, 6.42, 5.73])
-    index, p = studentised_outlier(x, y) or (-1, 1)
-    assert index == 2
-    assert p < 1e-6
+def test_known_errors_give_normal_intervals_and_unknown_ones_students() -> None:
+    x = np.arange(6.0)
+    y = 2 * x + np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1])
+    known = fit_line(x, y, np.full(6, 1.0))
+    low, high = known.interval(0) or (0, 0)
+    assert known.errors_known
+    assert (high - low) / 2 == pytest.approx(1.959964 * (known.error(0) or 0), rel=1e-6)
+    plain = fit_line(x, y)
+    low, high = plain.interval(0) or (0, 0)
+    assert (high - low) / 2 == pytest.approx(2.776445 * (plain.error(0) or 0), rel=1e-6)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from phantomcal.errors import InputError
 from phantomcal.phantom.candidates import expected_values
 from phantomcal.phantom.locate import locate
+from phantomcal.phantom.overrides import Orientation
 from phantomcal.protocol import Protocol, load_protocol
 from tests.phantom.drawn import drawn_phantom
 
@@ -117,7 +118,7 @@ def test_symmetric_layout_is_settled_by_values() -> None:
 def test_two_orientations_that_explain_the_image_equally_well_are_refused_unless_one_is_chosen() -> None:
     protocol = symmetric([2, 8, 2, 8])
     image, truth = drawn_phantom(protocol, expected_values(protocol, "qsm"), noise=0.02, size=(100, 100, 40))
-    with pytest.raises(InputError, match=r"equally well.*--rotation"):
+    with pytest.raises(InputError, match=r"equally well: add a marker vial or --orient"):
         locate(image, protocol, "qsm")
-    centres = world_centres(image, protocol, rotation_deg=0.0, mirrored=False)
+    centres = world_centres(image, protocol, orientation=Orientation(0.0, False))
     assert np.max(np.linalg.norm(centres[:, :2] - truth[:, :2], axis=1)) < 0.75

@@ -8,7 +8,20 @@ import pytest
 import SimpleITK as sitk
 
 from phantomcal.errors import InputError
-from phantomcal.registration.quality import Evidence, judge, require_overlap, target_error_mm
+from phantomcal.registration.quality import (
+    FAIL_EDGES,
+    REVIEW_EDGES,
+    REVIEW_MIRROR,
+    REVIEW_OUTLINE,
+    REVIEW_SPREAD_MM,
+    Evidence,
+    Judgement,
+    judge,
+    predicted_error_mm,
+    require_overlap,
+    second_opinion,
+    target_error_mm,
+)
 
 
 def _evidence(error_mm: float = 0.2, axis_share: tuple[float, float, float] = (1, 1, 1), **changes: Any) -> Evidence:
@@ -121,3 +134,95 @@ def test_a_touching_edge_is_no_overlap() -> None:
         require_overlap(ct, mr)
     mr.SetOrigin((0.0, 0.0, 40.0))
     require_overlap(ct, mr)
+
+
+def _seen(**changes: Any) -> Evidence:
+    """Evidence of a good alignment, all of it gathered."""
+    more = {
+        "forward_backward_mm": 0.1,
+        "curvature": np.eye(6),
+        "spread_per_nat_mm": 9.0,
+        "edge_agreement": 0.92,
+        "outline_agreement": 0.93,
+        "mirrored_ratio": 0.7,
+        "repeat_mm": 0.08,
+    }
+    return _evidence(**(more | changes))
+
+
+def _second(**changes: Any) -> Judgement:
+    evidence = _seen(**changes)
+    return second_opinion(evidence, judge(evidence))
+
+
+def test_a_second_opinion_that_agrees_passes_with_an_interval() -> None:
+    judgement = _second()
+    assert judgement.verdict == "pass"
+    assert "other way round the result differs by 0.10 mm, edges agree to 0.92" in judgement.reasons[-1]
+    assert judgement.predicted_error_ci95_mm is not None
+    low, high = judgement.predicted_error_ci95_mm
+    assert low < judgement.predicted_error_mm < high < 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "words"),
+    [
+        ({"forward_backward_mm": 1.5}, "review", "MR to CT, the result differs by 1.5 mm"),
+        ({"forward_backward_mm": 4.0}, "fail", "MR to CT, the result differs by 4.0 mm"),
+        ({"settling_mm": 1.5}, "review", "lies 1.5 mm (RMS) from the transform given"),
+        ({"settling_mm": 6.0}, "fail", "lies 6.0 mm (RMS) from the transform given"),
+        ({"spread_per_nat_mm": float("inf")}, "review", "do not hold the head here"),
+        ({"spread_per_nat_mm": REVIEW_SPREAD_MM + 1}, "review", "do not hold the head here"),
+        ({"edge_agreement": REVIEW_EDGES - 0.01}, "review", "run different ways"),
+        ({"edge_agreement": FAIL_EDGES - 0.01}, "review", "run different ways"),
+        ({"edge_agreement": FAIL_EDGES - 0.01, "spread_per_nat_mm": float("inf")}, "fail", "run different ways"),
+        ({"outline_agreement": REVIEW_OUTLINE - 0.01}, "review", "of the MR head lies in the CT's head"),
+        ({"mirrored_ratio": REVIEW_MIRROR + 0.02}, "review", "mirrored left to right"),
+    ],
+)
+def test_each_second_doubt_has_its_verdict_and_its_words(changes: dict[str, float], verdict: str, words: str) -> None:
+    judgement = _second(**changes)
+    assert judgement.verdict == verdict
+    assert any(words in reason for reason in judgement.reasons)
+
+
+def test_a_second_opinion_is_never_milder() -> None:
+    for first in ("review", "fail"):
+        judgement = second_opinion(_seen(), Judgement(first, ["a reason"], 0.1))  # type: ignore[arg-type]
+        assert judgement.verdict == first
+        assert judgement.reasons == ["a reason"]
+    judgement = second_opinion(_seen(edge_agreement=0.3), Judgement("fail", ["a reason"], 0.1))
+    assert judgement.verdict == "fail"
+    assert judgement.reasons[0] == "a reason"
+
+
+def test_what_was_not_gathered_does_not_count() -> None:
+    nothing = dict.fromkeys(("forward_backward_mm", "edge_agreement", "outline_agreement", "mirrored_ratio"))
+    assert _second(**nothing).verdict == "pass"
+
+
+@pytest.mark.parametrize(("looser", "tighter"), [({"spread_per_nat_mm": 18.0}, {}), ({"overlap_fraction": 0.5}, {})])
+def test_the_predicted_error_grows_with_what_is_loose_or_not_covered(looser: Any, tighter: Any) -> None:
+    (more, (more_low, more_high)), (less, (less_low, less_high)) = (  # type: ignore[misc]
+        predicted_error_mm(_seen(**changes)) for changes in (looser, tighter)
+    )
+    assert more > 1.5 * less
+    assert more_low > less_low
+    assert more_high > less_high
+
+
+def test_what_is_seen_to_be_off_is_in_the_prediction() -> None:
+    error, interval = predicted_error_mm(_seen(settling_mm=3.0))
+    assert error == pytest.approx(3.0, abs=0.1)
+    assert interval is not None
+    assert interval[0] < 3.0 < interval[1] < 4.0
+    assert predicted_error_mm(_seen(forward_backward_mm=5.0))[0] == 5.0
+    assert predicted_error_mm(_seen(spread_per_nat_mm=float("inf"), repeat_mm=0.7)) == (0.7, None)
+
+
+def test_an_upper_bound_over_two_millimetres_is_not_passed() -> None:
+    judgement = _second(spread_per_nat_mm=REVIEW_SPREAD_MM - 0.5, overlap_fraction=0.71)
+    assert judgement.predicted_error_ci95_mm is not None
+    assert judgement.predicted_error_ci95_mm[1] > 2.0
+    assert judgement.verdict == "review"
+    assert any("predicted target error" in reason for reason in judgement.reasons)

@@ -236,9 +236,8 @@ def correlation(table: pd.DataFrame, **more: Any) -> Correlation:
 
 
 def empty_region(roi: str) -> RegionCorrelation:
-    numbers = [
-        name for name in RegionCorrelation.model_fields if name not in ("roi", "n", "n_subjects", "behaviour", "note")
-    ]
+    given = ("roi", "n", "n_subjects", "behaviour", "note")
+    numbers = [n for n, field in RegionCorrelation.model_fields.items() if field.is_required() and n not in given]
     return RegionCorrelation(
         roi=roi, n=2, n_subjects=2, behaviour="undetermined", note="too few rows", **dict.fromkeys(numbers)
     )

@@ -44,7 +44,7 @@ def test_the_line_is_the_record_s_and_the_band_contains_it(rng):
     slope, intercept = np.polyfit(*fit.T, 1)
     assert slope == pytest.approx(record.regions[0].slope)
     assert intercept == pytest.approx(record.regions[0].intercept)
-    band = axes.collections[0].get_paths()[0].vertices
+    band = next(drawn for drawn in axes.collections if not len(drawn.get_offsets()) == 40).get_paths()[0].vertices
     middle = table["ct_hu"].mean()
     near = band[np.abs(band[:, 0] - middle) < 0.5]
     half = np.abs(near[:, 1] - intercept - slope * near[:, 0]).max()
@@ -63,7 +63,7 @@ def test_rows_without_a_region_column_are_one_region(rng):
     table = region_table(rng, {"all": 0.5})
     record = correlation(table)
     axes = scatter(table.drop(columns="roi"), record).axes[0]
-    assert len(axes.get_lines()[0].get_xdata()) == 40
+    assert len(axes.collections[0].get_offsets()) == 40
 
 
 def test_a_region_that_could_not_be_computed_is_still_shown(rng):
@@ -103,3 +103,19 @@ def test_nothing_to_draw_is_refused(rng):
         forest(record)
     with pytest.raises(ValueError, match="without regions"):
         scatter(region_table(rng, {"one": 0.5}), record)
+
+
+def test_the_band_of_clustered_rows_is_wider_and_there_is_none_with_covariates(rng):
+    table = region_table(rng, {"one": 0.7}, n=60)
+    people = np.arange(60) // 6
+    level = rng.normal(0, 0.05, 10)
+    table = table.assign(subject_id=people, qsm_ppm=table["qsm_ppm"] + level[people])
+    record = correlation(table)
+
+    def height(**more):
+        axes = scatter(table, more.pop("record", record), **more).axes[0]
+        bands = [drawn for drawn in axes.collections if len(drawn.get_offsets()) != 60]
+        return max((np.ptp(band.get_paths()[0].vertices[:, 1]) for band in bands), default=0.0)
+
+    assert height(subject="subject_id") > 1.2 * height()
+    assert height(record=record.model_copy(update={"covariates": ["age"]})) == 0

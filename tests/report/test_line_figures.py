@@ -62,7 +62,7 @@ def test_modalities_stand_side_by_side_and_every_line_has_a_panel_with_its_numbe
         "Concentration (mmol/L)",
     ):
         assert name in told
-    assert sum(text.startswith("n = 6 · R²") for text in told) == 4
+    assert sum(text.startswith("n = 6 · residual SD") for text in told) == 4
 
 
 def test_nothing_written_covers_anything_else(rng):

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from phantomcal.report.style import as_png, as_svg, house_style, new_canvas, width_px
+from phantomcal.report.style import _TICKS, as_png, as_svg, house_style, new_canvas, width_px
 
 
 def drawing(rng_seed=0):
@@ -58,3 +58,15 @@ def test_no_window_system_is_touched():
     drawing()
     assert plt.get_fignums() == []
     assert width_px(drawing()) == 288
+
+
+def test_the_style_is_seaborn_s_ticks_without_loading_seaborn():
+    import seaborn
+
+    theirs = seaborn.axes_style("ticks")
+    assert {name: theirs[name] for name in _TICKS} == _TICKS
+    with house_style():
+        ours = dict(mpl.rcParams)
+    # Colours and fonts are our own; no other setting of that style is missing.
+    own = ("color", "family", "sans-serif", "spines.top", "spines.right", "axes.edgecolor", "image.cmap")
+    assert {n for n, value in theirs.items() if ours[n] != value and not n.endswith(own)} == set()

@@ -112,6 +112,25 @@ def test_missing_swapped_and_bubbly_vials_show():
     assert printed["ca700"] == 700
 
 
+def test_an_empty_vial_is_air_on_ct_and_a_void_on_the_magnitude():
+    mr = MrSession(pose=Pose(roll_deg=30), spacing_mm=(1.2, 1.2, 1.5))
+    ct = CtSession(pose=Pose(roll_deg=30), spacing_mm=(0.8, 0.8, 2.0))
+    scan = simulate_phantom(small_protocol(), 3, ct=ct, mr=mr, faults=Faults(empty=("ga2",)), workers=1)
+    names = true_of(scan.truth, "vial_id")
+    hu, ppm, signal = (
+        dict(zip(names, means_at(image, scan.truth, kind, 3.0, 8), strict=True))
+        for image, kind in ((scan.ct, "ct"), (scan.qsm, "qsm"), (scan.magnitude, "qsm"))
+    )
+    assert hu["ga2"] == pytest.approx(-1000, abs=5)
+    assert signal["ga2"] < 0.05 * signal["ca0"]
+    assert ppm["ga2"] > 1.5
+    assert scan.truth["faults"] == {"ga2": "holds air only"}
+    # The grid and the noise are drawn as ever: only the one vial and what it does around it differ.
+    sound = simulate_phantom(small_protocol(), 3, ct=ct, workers=1, modalities=["ct"])
+    changed = sitk.GetArrayFromImage(scan.ct) != sitk.GetArrayFromImage(sound.ct)
+    assert 0 < changed.mean() < 0.05
+
+
 def test_a_bubble_rises_to_the_anterior_side():
     ct = CtSession(pose=Pose(roll_deg=200), spacing_mm=(0.8, 0.8, 2.0), image=CtSettings(noise_hu=0))
     scan = simulate_phantom(small_protocol(), 3, ct=ct, faults=Faults(bubbles=("ca1400",)), modalities=["ct"])

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phantomcal.errors import InputError
-from phantomcal.simulate.targets import OSHIMA_TARGETS, Target, draw_values
+from phantomcal.simulate.targets import (
+    LESION_PLANS,
+    OSHIMA_TARGETS,
+    LesionPlan,
+    Target,
+    draw_clustered,
+    draw_cohort,
+    draw_values,
+)
 
 
 def _columns(cohort, name):
@@ -65,3 +73,44 @@ def test_population_draws_scatter_about_the_target():
 def test_impossible_cohorts_are_refused(targets, n, exact, message):
     with pytest.raises(InputError, match=message):
         draw_values(targets, n, np.random.default_rng(0), exact)
+
+
+@pytest.mark.parametrize(("share", "within"), [(0.0, None), (0.5, None), (0.8, 0.2), (0.5, 0.9)])
+def test_clustered_lesions_have_the_marginal_correlation_of_the_target(share, within):
+    target = Target(0.6, 75.0, 6.0, 0.3, 0.07)
+    subject = np.repeat(np.arange(20_000), 3)
+    hu, ppm = draw_clustered(
+        target, subject, LesionPlan(subject_share=share, within_r=within), np.random.default_rng(1)
+    )
+    assert np.corrcoef(hu, ppm)[0, 1] == pytest.approx(0.6, abs=0.015)
+    assert (hu.mean(), hu.std()) == pytest.approx((75.0, 6.0), rel=0.01)
+    means = hu.reshape(-1, 3).mean(axis=1)
+    assert means.var() / 36.0 == pytest.approx(share + (1 - share) / 3, abs=0.02)
+    inner = [(v.reshape(-1, 3) - v.reshape(-1, 3).mean(axis=1, keepdims=True)).ravel() for v in (hu, ppm)]
+    assert np.corrcoef(*inner)[0, 1] == pytest.approx(0.6 if within is None else within, abs=0.015)
+
+
+def test_a_correlation_that_no_subjects_give_is_refused():
+    with pytest.raises(InputError, match=r"no correlation between subjects gives 0\.60 beside -0\.50"):
+        draw_clustered(
+            Target(0.6, 0, 1, 0, 1),
+            np.arange(4),
+            LesionPlan(subject_share=0.3, within_r=-0.5),
+            np.random.default_rng(0),
+        )
+
+
+def test_the_cohort_has_84_patients_20_volunteers_and_lesions_in_patients_only():
+    table = draw_cohort(np.random.default_rng(5), exact=True)
+    people = table.drop_duplicates("subject_id")
+    assert people["group"].value_counts().to_dict() == {"patient": 84, "volunteer": 20}
+    for name, part in table.groupby("roi"):
+        if name in LESION_PLANS:
+            assert set(part["group"]) == {"patient"}
+            assert part["subject_id"].nunique() < len(part)
+            assert not part.duplicated(["subject_id", "lesion_id"]).any()
+        else:
+            assert len(part) == part["subject_id"].nunique() == 104
+            r = OSHIMA_TARGETS[name].pearson_r
+            assert np.corrcoef(part["ct_hu"], part["qsm_ppm"])[0, 1] == pytest.approx(r, abs=1e-9)
+    assert table.equals(draw_cohort(np.random.default_rng(5), exact=True))

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from phantomcal.correlation.association import WithinSubjects, repeated_measures_correlation
+from phantomcal.correlation.clustered import WithinSubjects, repeated_measures_correlation
+from phantomcal.correlation.compare import compare
 from phantomcal.correlation.correlate import correlate
+from phantomcal.correlation.expected_iron import iron_mg_per_100g
 from phantomcal.correlation.regions import read_lookup, sample_regions
 from phantomcal.tables import read_table
 
@@ -29,6 +31,11 @@ def test_real_bone_regions(real_data: Path, by: str | None) -> None:
     said = "39 rows come from two subjects: rows of one subject are not independent"
     assert said in row.note
     assert any(said in words for words in found.warnings)
+    # The plain p, 9e-10, takes 39 regions of two heels as 39 people. What is given is of the regions within each.
+    assert "repeated-measures correlation within subjects (36 degrees of freedom)" in row.method
+    assert row.pearson_p == row.within_p
+    assert row.within_r == pytest.approx(-0.80, abs=0.05)
+    assert row.pearson_ci95_low is row.spearman_p is row.slope_se is row.bayes_factor_10 is None
 
 
 @pytest.mark.realdata
@@ -80,4 +87,77 @@ def test_repeated_measures_of_bland_and_altman_1995() -> None:
     assert found.ci95 == pytest.approx((-0.71, -0.23), abs=5e-3)
     (row,) = correlate(data, x="pH", y="PacO2", by=None, subject="Subject").regions
     assert "47 rows come from eight subjects" in row.note
+    assert "leaving out each of 8 subjects" in row.method
+    assert row.within_r == pytest.approx(-0.50677, abs=5e-6)
+    assert row.pearson_p is not None
+    assert row.pearson_p > 0.05  # pooled, the two are hardly related: the relation lies within subjects
     assert "r is -0.51, 95 % interval -0.71 to -0.23, p 0.00085, 38 degrees of freedom" in row.note
+
+
+def test_anscombes_third_set() -> None:
+    """F. J. Anscombe, Am. Stat. 27 (1973) 17: one outlier; a robust fit's slope is 0.345 to 0.347."""
+    x = [10.0, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5]
+    y = [7.46, 6.77, 12.74, 7.11, 7.81, 8.84, 6.08, 5.39, 8.15, 6.42, 5.73]
+    found = correlate(pd.DataFrame({"ct_hu": x, "field": y}), y="field", by=None, subject=None)
+    (row,) = found.regions
+    assert row.slope == pytest.approx(0.4997, abs=5e-5)
+    assert row.robust_slope == pytest.approx(0.346, abs=1e-3)
+    assert (row.skipped_rho, row.n_skipped) == (pytest.approx(1.0), 1)
+    assert row.percentage_bend_r == pytest.approx(1.0, abs=1e-4)
+    assert "row 4 pulls the line" in row.note  # line 4 of the file is the third point
+    assert found.influential[0].row == "4"
+    assert found.influential[0].r_without == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("layout", ["column", "rows"])
+def test_limits_of_agreement_of_bland_and_altman_1986(layout: str) -> None:
+    """Lancet 327 (1986) 307, peak flow with two meters: bias -2.118, SD 38.765, limits -78.10 and 73.86."""
+    wright = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
+    mini = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451]
+    table = pd.DataFrame(
+        {"subject_id": range(17), "roi": "lung", "ct_hu": range(17), "a_mini": mini, "b_wright": wright}
+    )
+    options: dict[str, str] = {"y": "a_mini", "second": "b_wright"}
+    if layout == "rows":
+        table = table.melt(["subject_id", "roi", "ct_hu"], var_name="meter", value_name="flow")
+        options = {"y": "flow", "reader": "meter"}
+    found = compare(table, **options)
+    rows = {row.quantity: row for row in found.rows}
+    bias = rows[f"bias of {options['y']}"]
+    assert bias.estimate == pytest.approx(-2.118, abs=5e-4)
+    assert found.agreement[0].bland_altman.sd == pytest.approx(38.765, abs=5e-4)
+    assert rows["lower limit of agreement"].estimate == pytest.approx(-78.10, abs=5e-3)
+    assert rows["upper limit of agreement"].estimate == pytest.approx(73.86, abs=5e-3)
+    assert bias.p == pytest.approx(0.824, abs=5e-3)
+
+
+def test_intraclass_correlation_of_shrout_and_fleiss_1979() -> None:
+    """Psychol. Bull. 86 (1979) 420, four judges; `compare` is given two of them."""
+    from phantomcal.phantom.agreement import intraclass
+
+    judges = np.array([(9, 2, 5, 8), (6, 1, 3, 2), (8, 4, 6, 8), (7, 1, 2, 6), (10, 5, 6, 9), (6, 2, 4, 7)], float)
+    six = {icc.form: icc.value for icc in intraclass(judges)}
+    expected = {
+        "ICC(1,1)": 0.17,
+        "ICC(2,1)": 0.29,
+        "ICC(3,1)": 0.71,
+        "ICC(1,k)": 0.44,
+        "ICC(2,k)": 0.62,
+        "ICC(3,k)": 0.91,
+    }
+    assert six == pytest.approx(expected, abs=5e-3)
+    table = pd.DataFrame(
+        {"subject_id": range(6), "roi": "a", "ct_hu": range(6), "one": judges[:, 0], "two": judges[:, 1]}
+    )
+    rows = {row.quantity: row for row in compare(table, y="one", second="two").rows}
+    by_hand = {icc.form: icc.value for icc in intraclass(judges[:, :2])}
+    assert rows["ICC(2,1)"].estimate == by_hand["ICC(2,1)"]
+
+
+def test_iron_of_hallgren_and_sourander_1958() -> None:
+    """J. Neurochem. 3 (1958) 41: iron in mg per 100 g of fresh tissue at birth, at 50 years, and where it ends."""
+    age = np.array([0.0, 50.0, 1000.0])
+    np.testing.assert_allclose(iron_mg_per_100g("pallidum", age), [0.37, 21.54216, 21.78], atol=1e-4)
+    np.testing.assert_allclose(iron_mg_per_100g("putamen", age), [0.46, 13.10140, 15.08], atol=1e-4)
+    np.testing.assert_allclose(iron_mg_per_100g("caudate", age), [0.33, 9.19706, 9.99], atol=1e-4)
+    np.testing.assert_allclose(iron_mg_per_100g("frontal cortex", age), [0.03, 3.35031, 3.87], atol=1e-4)

@@ -135,9 +135,15 @@ def test_every_output_has_its_place(small: Small) -> None:
         "results.json",
         "report.html",
         "regions/regions.csv",
+        "regions/regions.parquet",
+        "sessions/sub-phantom/session.json",
+        *(f"sessions/sub-phantom/picture-{k}.svg" for k in (1, 2)),
+        *(f"sessions/{who}/{name}" for who in PEOPLE for name in ("session.json", "regions.parquet")),
+        *(f"sessions/{who}/picture-1.svg" for who in PEOPLE[:3]),
         *(f"calibration/sub-phantom/{name}" for name in ("vials.csv", "calibration.json", "report.html")),
         *(f"registration/{who}/{name}" for who in PEOPLE for name in ("ct_to_mr.tfm", "registration.json")),
         *(f"correlation/{name}" for name in ("correlation.csv", "correlation.json", "report.html")),
+        *(f"correlation/correlation_table.{suffix}" for suffix in ("csv", "html", "tex")),
     }
     assert set(files_below(small.results)) == expected
     assert [p.name for p in small.results.parent.iterdir() if p.name.startswith(".")] == []
@@ -285,7 +291,12 @@ def test_a_phantom_alone_is_a_study(small: Small, tmp_path: Path) -> None:
     assert {line.modality for line in record.calibrations[0].lines} == {"qsm"}
     assert record.correlation is None
     assert record.n_subjects == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["calibration", "report.html", "results.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "calibration",
+        "report.html",
+        "results.json",
+        "sessions",
+    ]
 
 
 def test_a_failed_run_leaves_earlier_results_alone(small: Small, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Calibrations over time and between scanners: kept in a database, charted, compared."""
