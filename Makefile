@@ -11,7 +11,7 @@ help:
 	@echo "make demo     simulate a study, run it, open $(OUT)/results/report.html"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff, mypy, import-linter"
-	@echo "make bench    speed and accuracy tables"
+	@echo "make bench    speed and accuracy tables (hours)"
 	@echo "make schemas  write data_schemas/ anew from the records"
 	@echo "make example  write reports/example/ anew"
 
@@ -42,6 +42,10 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/phantom.py
 	$(BIN)/python benchmarks/registration.py
+	$(BIN)/python benchmarks/history.py
+	$(BIN)/python benchmarks/correlation.py
+	$(BIN)/python benchmarks/cohort.py sampling
+	$(BIN)/python benchmarks/cohort.py cohort
 
 schemas: $(VENV)/.installed-dev
 	$(BIN)/python -m phantomcal.schemas data_schemas

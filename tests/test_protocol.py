@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phantomcal.errors import InputError
@@ -99,6 +99,7 @@ def test_a_file_in_the_way_of_a_built_in_name_wins(tmp_path: Path, monkeypatch: 
     assert load_protocol("qsm-20-vial").name == "two-tubes"
 
 
+@settings(deadline=None)
 @given(value=st.floats(0.01, 1000), molar_mass=st.floats(1, 1000))
 def test_masses_are_converted_with_the_materials_own_molar_mass(value: float, molar_mass: float) -> None:
     raw = copy.deepcopy(SOUND) | {"abscissa": {"unit": "mg/mL"}}

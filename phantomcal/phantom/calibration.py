@@ -1,6 +1,7 @@
 """Calibrate: locate, measure and fit the vials of a phantom; or fit vials measured elsewhere."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,42 +78,29 @@ def calibrate(
     magnitude = next((v for v in volumes if v.modality == "magnitude"), None)
     measurable = [v for v in volumes if v.modality != "magnitude"]
     _require_volumes(measurable, magnitude, said)
-    located: dict[Modality, Located] = {}
-    radii: dict[Modality, list[float]] = {}
+    for volume in measurable:
+        if volume.modality not in protocol.modalities:
+            raise InputError(
+                f"protocol {protocol.name!r} is made for {' and '.join(protocol.modalities)}, "
+                f"not for {volume.modality}",
+                volume.source.name,
+                "choose another protocol, or add the modality to a copy of this one",
+            )
+    # Each volume is a matter of its own, and most of the work is done outside the interpreter's lock.
+    with ThreadPoolExecutor(len(measurable)) as pool:
+        scans = list(pool.map(lambda volume: _measured(protocol, volume, magnitude, said), measurable))
     vials: list[VialMeasurement] = []
     lines: list[Line] = []
     warnings: list[str] = []
     references = _references(protocol, volumes)
-    for volume in measurable:
-        modality: Modality = "ct" if volume.modality == "ct" else "qsm"
-        if modality not in protocol.modalities:
-            raise InputError(
-                f"protocol {protocol.name!r} is made for {' and '.join(protocol.modalities)}, not for {modality}",
-                volume.source.name,
-                "choose another protocol, or add the modality to a copy of this one",
-            )
-        warnings += volume.notes
-        echo = magnitude.image if magnitude is not None and modality == "qsm" else None
-        place = _place(protocol, volume, modality, said, echo, warnings)
-        located[modality] = place
-        radii[modality] = [
-            mask_radius_mm(volume.image, protocol, modality, v, place.frame.image_axis) for v in protocol.vials
-        ]
-        measured = name_missing(measure(volume.image, place, protocol, modality, volume.source.name, echo))
-        if modality == "qsm":
-            measured, reference, note = refer(measured, protocol, volume.image, place, volume.source.name)
-            references["qsm"] |= reference
-            warnings += [note] if note else []
-            if "ReconstructionAlgorithm" not in volume.reconstruction:
-                warnings.append(
-                    "the reconstruction algorithm of the QSM map is not known: its slope holds for that algorithm only "
-                    "(add ReconstructionAlgorithm and ReferenceRegion to the JSON sidecar)"
-                )
-        new_lines, flagged = series_lines(measured, protocol, modality)
+    for scan in scans:
+        references.setdefault(scan.modality, {}).update(scan.reference)
+        new_lines, flagged = series_lines(scan.vials, protocol, scan.modality)
         vials += flagged
         lines += new_lines
-        warnings += [f"{modality}: {note}" for note in place.record.notes]
-        warnings += [f"{v.vial_id} ({modality}): {v.flag}" for v in flagged if v.flag]
+        warnings += scan.warnings
+        warnings += [f"{scan.modality}: {note}" for note in scan.place.record.notes]
+        warnings += [f"{v.vial_id} ({scan.modality}): {v.flag}" for v in flagged if v.flag]
     if not lines:
         raise InputError(
             "no series has two different abscissae, so there is no line to fit",
@@ -130,7 +118,7 @@ def calibrate(
         status=status_of(lines, vials),
         lines=lines,
         vials=vials,
-        locations=[place.record for place in located.values()],
+        locations=[scan.place.record for scan in scans],
         references=references,
         warnings=warnings,
         sources=[
@@ -139,7 +127,43 @@ def calibrate(
         ],
         provenance=provenance,
     )
-    return Calibrated(appraised(record, protocol), located, radii)
+    return Calibrated(
+        appraised(record, protocol),
+        {scan.modality: scan.place for scan in scans},
+        {scan.modality: scan.mask_radii_mm for scan in scans},
+    )
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """The vials of one volume, found and measured."""
+
+    modality: Modality
+    place: Located
+    mask_radii_mm: list[float]
+    vials: list[VialMeasurement]
+    reference: dict[str, Any]
+    warnings: list[str]
+
+
+def _measured(protocol: Protocol, volume: Volume, magnitude: Volume | None, said: Overrides) -> _Scan:
+    """Find and measure the vials of one volume."""
+    modality: Modality = "ct" if volume.modality == "ct" else "qsm"
+    warnings = list(volume.notes)
+    echo = magnitude.image if magnitude is not None and modality == "qsm" else None
+    place = _place(protocol, volume, modality, said, echo, warnings)
+    radii = [mask_radius_mm(volume.image, protocol, modality, v, place.frame.image_axis) for v in protocol.vials]
+    measured = name_missing(measure(volume.image, place, protocol, modality, volume.source.name, echo))
+    reference: dict[str, Any] = {}
+    if modality == "qsm":
+        measured, reference, note = refer(measured, protocol, volume.image, place, volume.source.name)
+        warnings += [note] if note else []
+        if "ReconstructionAlgorithm" not in volume.reconstruction:
+            warnings.append(
+                "the reconstruction algorithm of the QSM map is not known: its slope holds for that algorithm only "
+                "(add ReconstructionAlgorithm and ReferenceRegion to the JSON sidecar)"
+            )
+    return _Scan(modality, place, radii, measured, reference, warnings)
 
 
 def _require_volumes(measurable: Sequence[Volume], magnitude: Volume | None, said: Overrides) -> None:

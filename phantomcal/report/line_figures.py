@@ -20,11 +20,11 @@ from phantomcal.report.style import (
     MUTED,
     ORANGE,
     VERMILION,
+    fixed_canvas,
     heading,
     house_style,
     modality_name,
     new_canvas,
-    settle,
 )
 from phantomcal.results import Calibration, Line, VialMeasurement
 
@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 _MODALITY_COLOURS = {"ct": BLUE, "qsm": VERMILION}
 _QUANTITY = {"HU": "CT number (HU)", "ppm": "Susceptibility (ppm)"}
 _WIDTH_IN = 8.9
+# Around a panel: labels to the left, headings above, tick labels below; the legend under all.
+_LEFT_IN, _RIGHT_IN, _TOP_IN, _BELOW_IN, _LEGEND_IN = 0.78, 0.14, 0.62, 0.5, 0.42
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class _Points:
     y: Floats
     error: Floats
     used: NDArray[np.bool_]
+
+
+def _share(size_in: float, panels: int, gap_in: float, aside_in: float) -> float:
+    """Gap between panels as a share of a panel's own size, as a grid wants it; the outer margins are one gap too."""
+    return panels * gap_in / (size_in - aside_in - panels * gap_in)
 
 
 def calibration_lines(calibration: Calibration) -> Canvas:
@@ -71,8 +78,18 @@ def calibration_lines(calibration: Calibration) -> Canvas:
     grid = _arranged(calibration.lines)
     rows, columns = len(grid), max(len(row) for row in grid)
     with house_style():
-        canvas = new_canvas(_WIDTH_IN if columns > 1 else 6.2, 3.45 * rows + 0.45, pad_in=0.09, space=0.05)
-        frames = canvas.add_gridspec(rows, columns)
+        width, height = _WIDTH_IN if columns > 1 else 6.2, 3.45 * rows + 0.45
+        canvas = fixed_canvas(width, height)
+        frames = canvas.add_gridspec(
+            rows,
+            columns,
+            left=_LEFT_IN / width,
+            right=1 - _RIGHT_IN / width,
+            top=1 - _TOP_IN / height,
+            bottom=(_BELOW_IN + _LEGEND_IN) / height,
+            wspace=_share(width, columns, _LEFT_IN + _RIGHT_IN, 0.0),
+            hspace=_share(height, rows, _TOP_IN + _BELOW_IN, _LEGEND_IN),
+        )
         named: list[tuple[Any, _Points]] = []
         for i, row in enumerate(grid):
             for j, line in enumerate(row):
@@ -92,7 +109,6 @@ def calibration_lines(calibration: Calibration) -> Canvas:
             handlelength=2.2,
             columnspacing=1.6,
         )
-        settle(canvas)  # labels are placed in the final layout
         for axes, points in named:
             _name_excluded(canvas, axes, points)
     return canvas

@@ -119,6 +119,13 @@ def new_canvas(width_in: float, height_in: float, pad_in: float = 0.04, space: f
     return canvas
 
 
+def fixed_canvas(width_in: float, height_in: float) -> Canvas:
+    """An empty figure whose panels are placed by hand: laying out many panels takes longer than drawing them."""
+    canvas = Canvas(figsize=(width_in, height_in))
+    FigureCanvasAgg(canvas)
+    return canvas
+
+
 def settle(canvas: Canvas) -> None:
     """Lay the figure out once and keep it so, on a grid coarse enough to be the same in every run.
 

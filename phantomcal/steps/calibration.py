@@ -1,7 +1,8 @@
 """`calibrate` and `protocols draft`: from scans of a phantom to lines, or to a protocol."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from phantomcal.phantom.calibration import Calibrated
     from phantomcal.phantom.overrides import Overrides
     from phantomcal.report.page import Figure
+    from phantomcal.volumes import Volume
 
 VIAL_COLUMNS = (
     "vial_id",
@@ -92,11 +94,15 @@ def run_calibration(
     if ct is None and qsm is None and magnitude is None:
         raise InputError("nothing to calibrate", "", "give --ct, --qsm or both")
     protocol = load_protocol(protocol_name)
-    volumes = [read_ct(ct)] if ct is not None else []
+    readers: list[Callable[[], Volume]] = []
+    if ct is not None:
+        readers.append(lambda: read_ct(ct))
     if qsm is not None:
-        volumes.append(read_qsm(qsm, qsm_unit))
+        readers.append(lambda: read_qsm(qsm, qsm_unit))
     if magnitude is not None:
-        volumes.append(read_magnitude(magnitude))
+        readers.append(lambda: read_magnitude(magnitude))
+    with ThreadPoolExecutor(len(readers)) as pool:
+        volumes = list(pool.map(lambda read: read(), readers))
     said = overrides or Overrides()
     parameters = {"protocol": protocol.name, "session": session, "qsm_unit": qsm_unit, **said.parameters()}
     inputs = [_protocol_input(protocol_name)] + [v.source for v in volumes]
