@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from phantomcal.errors import InputError
 from phantomcal.phantom.inverse import read_back
 from phantomcal.phantom.joint import MODEL, read_jointly
-from phantomcal.phantom.stored import pairs_of, readable_lines
+from phantomcal.phantom.readable import pairs_of, readable_lines
 from phantomcal.results import Calibration, ConcentrationReading, Concentrations, Line, Modality, SampleVerdict
 from phantomcal.tables import numeric_column, require_columns, require_plausible, row_in_file
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from phantomcal.phantom.concentration import main_readings
-from phantomcal.phantom.stored import in_inner_unit, modality_of
+from phantomcal.phantom.readable import in_inner_unit, modality_of
 from phantomcal.report.blocks import embedded
 from phantomcal.report.concentration_figures import MOST_ROWS, amount_forest, material_plane
 from phantomcal.report.methods import ICH_Q2, without_repeats

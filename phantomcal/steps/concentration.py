@@ -30,7 +30,7 @@ def concentration_step(
     Either a table or a single reading; a single reading needs no `out`.
     """
     from phantomcal.phantom.concentration import Sample, read_samples, samples_of
-    from phantomcal.phantom.stored import read_calibration
+    from phantomcal.steps.saved import calibration_file, read_calibration
     from phantomcal.tables import read_table
 
     started = time.perf_counter()
@@ -48,7 +48,7 @@ def concentration_step(
             raise InputError(f"{value:g} is no standard error", name, "give a number from 0")
     known = read_calibration(calibration)
     warnings: list[str] = []
-    inputs = [input_file("calibration", calibration)]
+    inputs = [input_file("calibration", calibration_file(calibration))]
     parameters: dict[str, object] = {"material": material}
     if table is not None:
         columns = {

@@ -151,7 +151,7 @@ def test_ppb_without_its_name_and_broken_calibrations_are_refused(
     out, table = tmp_path / "out", tmp_path / "t.csv"
     pd.DataFrame({"qsm_ppm": [300.0]}).to_csv(table, index=False)
     assert_refused(call("concentration", table, "--calibration", calibration, "-o", out), out, "300", "row 2", "ppm")
-    assert_refused(call("concentration", lesions, "--calibration", lesions, "-o", out), out, "not a calibration")
+    assert_refused(call("concentration", lesions, "--calibration", lesions, "-o", out), out, "not JSON")
     missing = tmp_path / "no.json"
     assert_refused(call("concentration", lesions, "--calibration", missing, "-o", out), out, "no.json")
     assert_refused(call("concentration", "--calibration", calibration), out, "--hu and --ppm")

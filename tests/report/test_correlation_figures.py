@@ -44,7 +44,7 @@ def test_the_line_is_the_record_s_and_the_band_contains_it(rng):
     slope, intercept = np.polyfit(*fit.T, 1)
     assert slope == pytest.approx(record.regions[0].slope)
     assert intercept == pytest.approx(record.regions[0].intercept)
-    band = next(drawn for drawn in axes.collections if not len(drawn.get_offsets()) == 40).get_paths()[0].vertices
+    band = next(drawn for drawn in axes.collections if len(drawn.get_offsets()) != 40).get_paths()[0].vertices
     middle = table["ct_hu"].mean()
     near = band[np.abs(band[:, 0] - middle) < 0.5]
     half = np.abs(near[:, 1] - intercept - slope * near[:, 0]).max()

@@ -1,35 +1,10 @@
-"""Calibrations read back from calibration.json."""
-
-from pathlib import Path
-
-from pydantic import ValidationError
+"""Which lines of a calibration can be read backwards, and in which units."""
 
 from phantomcal.errors import InputError
 from phantomcal.phantom.inverse import curve_of
 from phantomcal.phantom.joint import Pair
 from phantomcal.results import Calibration, Line, Modality
 from phantomcal.units import CONCENTRATION_UNIT
-
-
-def read_calibration(path: Path) -> Calibration:
-    """A calibration from the file that `calibrate` or `fit` wrote.
-
-    Raises
-    ------
-    InputError
-        Missing file, or one that is no calibration.
-    """
-    if not path.is_file():
-        raise InputError("the calibration does not exist", path.name, "give calibration.json of an earlier run")
-    try:
-        return Calibration.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"])
-        what = f"{place}: {first['msg']}" if place else first["msg"]
-        raise InputError(
-            f"not a calibration ({what})", path.name, "give calibration.json of `calibrate` or `fit`"
-        ) from error
 
 
 def modality_of(line: Line) -> Modality | None:

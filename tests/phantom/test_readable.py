@@ -9,9 +9,10 @@ import pytest
 from phantomcal.errors import InputError
 from phantomcal.outputs import provenance, write_record
 from phantomcal.phantom.inverse import read_back
-from phantomcal.phantom.stored import in_inner_unit, pairs_of, read_calibration, readable_lines
+from phantomcal.phantom.readable import in_inner_unit, pairs_of, readable_lines
 from phantomcal.phantom.table import fit_table
 from phantomcal.results import Calibration
+from phantomcal.steps.saved import read_calibration
 
 X = np.array([0, 1, 2, 4, 8.0])
 NOISE = np.array([0.02, -0.01, 0.01, -0.02, 0.01])
