@@ -12,7 +12,7 @@ _MOST_ROWS = 40
 
 def show_concentrations(record: Concentrations, out: Path | None) -> None:
     """Amounts with their intervals, and what the samples hold."""
-    from phantomcal.phantom.concentration import main_readings
+    from phantomcal.phantom.reading.concentration import main_readings
 
     console = _console()
     # One sample is shown by every line; of many, the reading that counts.

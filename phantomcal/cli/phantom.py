@@ -37,7 +37,7 @@ def calibrate(
     ] = None,
 ) -> None:
     """Find the vials of a phantom, measure them, and fit the calibration lines."""
-    from phantomcal.phantom.overrides import overrides
+    from phantomcal.phantom.finding.overrides import overrides
     from phantomcal.steps.calibration import calibrate_step
     from phantomcal.terminal import show_calibration
 

@@ -7,7 +7,7 @@ import pandas as pd
 from phantomcal.correlation.clustered import MIN_SUBJECTS, jackknife_se, subject_codes
 from phantomcal.correlation.rows import ALL, keys_of, natural
 from phantomcal.errors import InputError
-from phantomcal.phantom.agreement import bland_altman, intraclass
+from phantomcal.phantom.repeating.agreement import bland_altman, intraclass
 from phantomcal.results import ComparisonRow, RegionAgreement
 from phantomcal.tables import numeric_column
 

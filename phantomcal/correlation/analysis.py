@@ -234,7 +234,7 @@ def _both_axes(
     """York's line where standard errors of both columns are given, else the reduced major axis."""
     x, y = group["x"].to_numpy(), group["y"].to_numpy()
     if "x_sd" in group and z is None and group[["x_sd", "y_sd"]].notna().all(axis=None):
-        from phantomcal.phantom.fit import fit_line
+        from phantomcal.phantom.fitting.fit import fit_line
 
         line = fit_line(x, y, group["y_sd"].to_numpy(), group["x_sd"].to_numpy())
         said = line.method if plain else f"{line.method}; its interval takes rows as independent and is left out"

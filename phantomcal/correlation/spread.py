@@ -57,8 +57,9 @@ def spread(
 ) -> Spread:
     """Statistics of every region.
 
-    Neighbouring voxels share noise. As in `phantomcal.phantom.sample.statistics`, what varies smoothly over a region is
-    taken out by a quadratic surface first, and the rest is taken as white noise seen through a Gaussian point spread:
+    Neighbouring voxels share noise. As in `phantomcal.phantom.measuring.sample.statistics`, what varies smoothly over a
+    region is taken out by a quadratic surface first, and the rest is taken as white noise seen through a Gaussian point
+    spread:
     with the correlation r of neighbours along an axis, voxels k apart have r^(k^2). Regions of 30 voxels or fewer, too
     small for a surface, borrow the correlation of all others.
 

@@ -8,15 +8,15 @@ from typing import Any
 import SimpleITK as sitk
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.absent import name_missing
-from phantomcal.phantom.appraise import appraised
-from phantomcal.phantom.locate import Located, locate
-from phantomcal.phantom.magnitude import check_magnitude
-from phantomcal.phantom.overrides import Orientation, Overrides
-from phantomcal.phantom.reference import refer
-from phantomcal.phantom.sample import mask_radius_mm, measure
-from phantomcal.phantom.series import series_lines, status_of
-from phantomcal.phantom.unplaced import placed_by_value
+from phantomcal.phantom.finding.locate import Located, locate
+from phantomcal.phantom.finding.magnitude import check_magnitude
+from phantomcal.phantom.finding.overrides import Orientation, Overrides
+from phantomcal.phantom.finding.unplaced import placed_by_value
+from phantomcal.phantom.fitting.appraise import appraised
+from phantomcal.phantom.fitting.series import series_lines, status_of
+from phantomcal.phantom.measuring.absent import name_missing
+from phantomcal.phantom.measuring.reference import refer
+from phantomcal.phantom.measuring.sample import mask_radius_mm, measure
 from phantomcal.protocol import Protocol
 from phantomcal.results import Calibration, Line, Modality, Provenance, VialMeasurement
 from phantomcal.volumes import Volume

@@ -3,7 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 
-from phantomcal.phantom.locate import locate
+from phantomcal.phantom.finding.locate import locate
 from phantomcal.protocol import Protocol
 from phantomcal.registration.quality import inside_image, moved_mm
 from phantomcal.registration.rigid import Registration

@@ -7,9 +7,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.candidates import centroid
-from phantomcal.phantom.frame import Frame, resample_to_frame
-from phantomcal.phantom.locate import Located
+from phantomcal.phantom.finding.candidates import centroid
+from phantomcal.phantom.finding.frame import Frame, resample_to_frame
+from phantomcal.phantom.finding.locate import Located
 from phantomcal.protocol import Protocol
 
 Array = NDArray[np.float64]

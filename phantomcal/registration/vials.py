@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import chi2, t
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.frame import Frame
-from phantomcal.phantom.pose import Pose, fit_pose
+from phantomcal.phantom.finding.frame import Frame
+from phantomcal.phantom.finding.pose import Pose, fit_pose
 from phantomcal.registration.quality import Judgement
 from phantomcal.registration.vial_lines import VialLines
 from phantomcal.results import VialAlignment, VialMatch, VialParameter

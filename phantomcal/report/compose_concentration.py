@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from phantomcal.phantom.concentration import main_readings
-from phantomcal.phantom.readable import in_inner_unit, modality_of
+from phantomcal.phantom.reading.concentration import main_readings
+from phantomcal.phantom.reading.readable import in_inner_unit, modality_of
 from phantomcal.report.blocks import embedded
 from phantomcal.report.concentration_figures import MOST_ROWS, amount_forest, material_plane
 from phantomcal.report.methods import ICH_Q2, without_repeats

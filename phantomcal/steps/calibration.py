@@ -15,7 +15,7 @@ from phantomcal.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from phantomcal.phantom.calibration import Calibrated
-    from phantomcal.phantom.overrides import Overrides
+    from phantomcal.phantom.finding.overrides import Overrides
     from phantomcal.report.page import Figure
     from phantomcal.volumes import Volume
 
@@ -88,7 +88,7 @@ def run_calibration(
 ) -> "Calibrated":
     """Read the volumes of a phantom and calibrate; nothing is written."""
     from phantomcal.phantom.calibration import calibrate
-    from phantomcal.phantom.overrides import Overrides
+    from phantomcal.phantom.finding.overrides import Overrides
     from phantomcal.volumes import read_ct, read_magnitude, read_qsm
 
     if ct is None and qsm is None and magnitude is None:

@@ -29,7 +29,7 @@ def concentration_step(
 
     Either a table or a single reading; a single reading needs no `out`.
     """
-    from phantomcal.phantom.concentration import Sample, read_samples, samples_of
+    from phantomcal.phantom.reading.concentration import Sample, read_samples, samples_of
     from phantomcal.steps.saved import calibration_file, read_calibration
     from phantomcal.tables import read_table
 
@@ -78,7 +78,7 @@ def concentration_step(
 
 
 def _write(record: Concentrations, calibration: object, out: Path) -> None:
-    from phantomcal.phantom.concentration import concentration_frame
+    from phantomcal.phantom.reading.concentration import concentration_frame
     from phantomcal.report.compose_concentration import concentration_report
     from phantomcal.report.page import render
     from phantomcal.results import Calibration

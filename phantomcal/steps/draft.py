@@ -17,7 +17,7 @@ def draft_step(
     axis: int | None = None,
 ) -> tuple[str, int]:
     """Find the vials of a new phantom; returns the YAML text, written to `out` when given, and how many there are."""
-    from phantomcal.phantom.draft import draft_text, find_discs
+    from phantomcal.phantom.finding.draft import draft_text, find_discs
     from phantomcal.volumes import read_ct, read_qsm
 
     if (ct is None) == (qsm is None):

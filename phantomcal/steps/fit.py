@@ -21,7 +21,7 @@ def fit_step(
     method: str = "auto",
 ) -> Calibration:
     """`phantomcal fit`: writes vials.csv, calibration.json and report.html into `out`."""
-    from phantomcal.phantom.table import fit_table
+    from phantomcal.phantom.fitting.table import fit_table
     from phantomcal.report.compose_calibration import calibration_report
     from phantomcal.report.page import render
     from phantomcal.tables import read_table, require_columns

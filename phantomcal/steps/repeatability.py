@@ -16,7 +16,7 @@ _COLUMNS = (
 
 def repeatability_step(runs: list[Path], out: Path) -> Repeatability:
     """`phantomcal repeatability`: writes repeatability.csv, repeatability.json and report.html into `out`."""
-    from phantomcal.phantom.stability import repeatability
+    from phantomcal.phantom.repeating.stability import repeatability
     from phantomcal.report.compose_repeatability import repeatability_report
     from phantomcal.report.page import render
 

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from phantomcal.cli import main
-from phantomcal.phantom.candidates import expected_values
+from phantomcal.phantom.finding.candidates import expected_values
 from phantomcal.protocol import load_protocol
 from tests.phantom.drawn import drawn_phantom
 

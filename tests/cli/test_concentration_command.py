@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from phantomcal.outputs import provenance, write_record
-from phantomcal.phantom.table import fit_table
+from phantomcal.phantom.fitting.table import fit_table
 from tests.cli.conftest import Call
 from tests.cli.test_bad_input import assert_refused
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from phantomcal.phantom.candidates import expected_values
+from phantomcal.phantom.finding.candidates import expected_values
 from phantomcal.protocol import load_protocol
 from phantomcal.registration.quality import moved_mm, target_error_mm
 from phantomcal.registration.transforms import matrix_of, world_to_fsl

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from phantomcal.errors import InputError
 from phantomcal.outputs import provenance
 from phantomcal.phantom.calibration import Calibrated, calibrate
-from phantomcal.phantom.overrides import overrides
+from phantomcal.phantom.finding.overrides import overrides
 from phantomcal.protocol import load_protocol
 from phantomcal.results import InputFile
 from phantomcal.simulate.phantom import CtSession, MrSession, simulate_phantom

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from phantomcal.phantom.appraise import appraised
+from phantomcal.phantom.fitting.appraise import appraised
 from phantomcal.protocol import load_protocol
 from phantomcal.report.compose_calibration import calibration_report
 from phantomcal.report.compose_certificate import certificate, certificate_number

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from phantomcal.outputs import provenance
-from phantomcal.phantom.concentration import Sample, main_readings, read_samples
-from phantomcal.phantom.table import fit_table
+from phantomcal.phantom.fitting.table import fit_table
+from phantomcal.phantom.reading.concentration import Sample, main_readings, read_samples
 from phantomcal.report.compose_concentration import concentration_report
 from phantomcal.report.page import Callout, Figure, render
 from phantomcal.results import Calibration

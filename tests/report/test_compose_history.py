@@ -2,7 +2,7 @@ import pytest
 
 from phantomcal.history.charts import control_charts
 from phantomcal.history.compare import compare_scanners
-from phantomcal.phantom.stability import repeatability
+from phantomcal.phantom.repeating.stability import repeatability
 from phantomcal.report.columns import table_of
 from phantomcal.report.compose_history import history_report
 from phantomcal.report.compose_repeatability import repeatability_report

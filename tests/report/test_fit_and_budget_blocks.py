@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phantomcal.phantom.appraise import appraised
+from phantomcal.phantom.fitting.appraise import appraised
 from phantomcal.report.budget_figures import budget_bars
 from phantomcal.report.budget_tables import budget_remarks, budget_table, diagnosis_callouts, diagnosis_table
 from phantomcal.report.compose_calibration import calibration_report

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from phantomcal.phantom.appraise import appraised
+from phantomcal.phantom.fitting.appraise import appraised
 from phantomcal.protocol import load_protocol
 from phantomcal.report.compose_calibration import calibration_report
 from phantomcal.report.page import render

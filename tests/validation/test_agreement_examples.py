@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from phantomcal.phantom.agreement import bland_altman, intraclass
+from phantomcal.phantom.repeating.agreement import bland_altman, intraclass
 from tests.cli.conftest import Call, call  # noqa: F401  (a fixture used by name)
 
 # Bland and Altman 1986, Lancet 327:307: first measurements by the Wright and the mini Wright peak flow meter, l/min.

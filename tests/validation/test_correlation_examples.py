@@ -133,7 +133,7 @@ def test_limits_of_agreement_of_bland_and_altman_1986(layout: str) -> None:
 
 def test_intraclass_correlation_of_shrout_and_fleiss_1979() -> None:
     """Psychol. Bull. 86 (1979) 420, four judges; `compare` is given two of them."""
-    from phantomcal.phantom.agreement import intraclass
+    from phantomcal.phantom.repeating.agreement import intraclass
 
     judges = np.array([(9, 2, 5, 8), (6, 1, 3, 2), (8, 4, 6, 8), (7, 1, 2, 6), (10, 5, 6, 9), (6, 2, 4, 7)], float)
     six = {icc.form: icc.value for icc in intraclass(judges)}

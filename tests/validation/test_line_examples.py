@@ -9,12 +9,12 @@ import pytest
 from scipy import stats
 
 from phantomcal.materials import curie_molar_susceptibility, expected_ct_slope
-from phantomcal.phantom.choice import choose_fit
-from phantomcal.phantom.detection import din_32645
-from phantomcal.phantom.fit import fit_line
-from phantomcal.phantom.influence import studentised_outlier
-from phantomcal.phantom.inverse import read_back
-from phantomcal.phantom.robust import robust_line, theil_sen
+from phantomcal.phantom.fitting.choice import choose_fit
+from phantomcal.phantom.fitting.fit import fit_line
+from phantomcal.phantom.fitting.influence import studentised_outlier
+from phantomcal.phantom.fitting.robust import robust_line, theil_sen
+from phantomcal.phantom.reading.detection import din_32645
+from phantomcal.phantom.reading.inverse import read_back
 from tests.cli.conftest import Call, call  # noqa: F401  (a fixture used by name)
 
 # Pearson's data with York's weights: York 1966, Can J Phys 44:1079; York et al. 2004, Am J Phys 72:367.

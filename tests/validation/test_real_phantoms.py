@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from phantomcal.phantom.absent import name_missing
-from phantomcal.phantom.locate import locate
-from phantomcal.phantom.sample import measure
+from phantomcal.phantom.finding.locate import locate
+from phantomcal.phantom.measuring.absent import name_missing
+from phantomcal.phantom.measuring.sample import measure
 from phantomcal.protocol import Protocol, load_protocol
 from phantomcal.results import Modality
 from tests.cli.conftest import Call, call  # noqa: F401  (a fixture used by name)

@@ -1,0 +1,1 @@
+"""How the vials of a layout are found in a volume."""

@@ -1,0 +1,1 @@
+"""From measured vials to calibration lines, and how good these are."""

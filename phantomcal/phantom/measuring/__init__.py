@@ -1,0 +1,1 @@
+"""What the voxels of a found vial say."""
