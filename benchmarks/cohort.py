@@ -196,7 +196,7 @@ def cohort(sizes: list[int], workers: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             study = make_study(Path(folder) / str(size), size)
-            for count in workers if size > 1 else workers[:1]:
+            for count in workers if size > 1 else [1]:
                 command = [sys.executable, __file__, "one", str(study), "--workers", str(count)]
                 # One worker must not use two cores, nor two workers more than two.
                 single = dict.fromkeys(

@@ -16,7 +16,7 @@ import numpy as np
 
 from phantomcal.history.database import open_history
 from phantomcal.history.store import add_calibration, add_event, read_history
-from phantomcal.phantom.lines import build_line
+from phantomcal.phantom.fitting.lines import build_line
 from phantomcal.results import Calibration, Provenance, VialMeasurement
 
 LEVELS = np.array([0.0, 0.625, 1.25, 2.5, 5.0, 10.0])

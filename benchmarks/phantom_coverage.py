@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phantomcal.phantom.choice import choose_fit
-from phantomcal.phantom.fit import Curve, LineFit
-from phantomcal.phantom.inverse import read_back
-from phantomcal.phantom.joint import Pair, read_jointly
+from phantomcal.phantom.fitting.choice import choose_fit
+from phantomcal.phantom.fitting.fit import Curve, LineFit
+from phantomcal.phantom.reading.inverse import read_back
+from phantomcal.phantom.reading.joint import Pair, read_jointly
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]
@@ -420,7 +420,7 @@ def draw_joint(n: int, noise: tuple[float, float], seed: int = 2) -> pd.DataFram
 def draw_faults(n: int, seed: int = 3) -> list[Row]:
     """Flags of sound, exchanged and watered vials by the scatter of the line, as a share of its span."""
     from phantomcal.materials import ExpectedSlope
-    from phantomcal.phantom.lines import build_line
+    from phantomcal.phantom.fitting.lines import build_line
 
     rng = np.random.default_rng(seed)
     rows = []
