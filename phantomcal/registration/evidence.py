@@ -1,6 +1,9 @@
 """What can be seen of an alignment without knowing the truth: gathered here, judged in `quality`."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,6 +15,7 @@ from phantomcal.registration.optimise import climb
 from phantomcal.registration.prepared import Prepared, hessian_at, pose_of, refine_backward
 from phantomcal.registration.quality import Evidence, inside_image, moved_mm, target_error_mm
 from phantomcal.registration.starts import mirrored
+from phantomcal.registration.threads import together
 from phantomcal.results import Direction
 
 Array = NDArray[np.float64]
@@ -40,17 +44,21 @@ def more_evidence(prepared: Prepared, transform: sitk.Transform, evidence: Evide
     Evidence
     """
     points = prepared.points_mm
-    backward = refine_backward(prepared, transform)
-    curvature = -hessian_at(prepared, transform)
+    jobs: list[Callable[[], Any]] = [
+        partial(job, prepared, transform)
+        for job in (hessian_at, edge_agreement, refine_backward, mirrored_ratio, outline_agreement, covered_fraction)
+    ]
+    hessian, edges, backward, mirror, outline, covered = together(jobs)
+    curvature = -hessian
     return replace(
         evidence,
         forward_backward_mm=rms_mm(target_error_mm(transform, backward, points)),
         curvature=curvature,
         spread_per_nat_mm=spread_per_nat_mm(curvature, moved_mm(transform, points)),
-        edge_agreement=edge_agreement(prepared, transform),
-        outline_agreement=outline_agreement(prepared, transform),
-        mirrored_ratio=mirrored_ratio(prepared, transform),
-        covered_fraction=covered_fraction(prepared, transform),
+        edge_agreement=edges,
+        outline_agreement=outline,
+        mirrored_ratio=mirror,
+        covered_fraction=covered,
     )
 
 
@@ -162,15 +170,15 @@ def edge_agreement(prepared: Prepared, transform: sitk.Transform) -> float | Non
         sitk.BinaryErode(_mask(known, mr), [max(1, round(6.0 / s)) for s in mr.GetSpacing()])
     ).astype(bool)
     g_mr, g_ct = _gradient(mr), _gradient(filled)
-    steep = np.sqrt((g_mr**2).sum(axis=-1))
+    steep = np.sqrt((g_mr**2).sum(axis=0))
     if counts.sum() < 100:
         return None
     edge = counts & (steep >= np.quantile(steep[counts], 1 - _EDGE_SHARE))
     if edge.sum() < 100:
         return None
-    a, b = g_mr[edge].astype(np.float64), g_ct[edge].astype(np.float64)
-    noise = float(np.median(np.sqrt((g_ct[counts] ** 2).sum(axis=-1))))  # flat places must not vote at random
-    cosine2 = (a * b).sum(axis=1) ** 2 / np.maximum((a**2).sum(axis=1) * ((b**2).sum(axis=1) + noise**2), 1e-12)
+    a, b = g_mr[:, edge].astype(np.float64), g_ct[:, edge].astype(np.float64)
+    noise = float(np.median(np.sqrt((g_ct[:, counts] ** 2).sum(axis=0))))  # flat places must not vote at random
+    cosine2 = (a * b).sum(axis=0) ** 2 / np.maximum((a**2).sum(axis=0) * ((b**2).sum(axis=0) + noise**2), 1e-12)
     return float(cosine2.mean())
 
 
@@ -215,8 +223,22 @@ def _mask(values: NDArray[np.bool_], like: sitk.Image) -> sitk.Image:
 
 
 def _gradient(image: sitk.Image) -> NDArray[np.float32]:
-    """Gradient along the image's axes, shape (z, y, x, 3), of the smoothed image."""
-    gradient: NDArray[np.float32] = sitk.GetArrayFromImage(
-        sitk.GradientRecursiveGaussian(image, _EDGE_SMOOTH_MM, False, False)
-    )
-    return gradient
+    """Gradient along the image's axes per mm, shape (3 for x, y, z, then z, y, x), of the smoothed image."""
+    from phantomcal.registration import kernel
+
+    values = sitk.GetArrayViewFromImage(image)
+    found = np.empty((3, *values.shape), np.float32)
+    taps = [_taps(_EDGE_SMOOTH_MM / spacing) for spacing in image.GetSpacing()]
+    for axis, spacing in enumerate(image.GetSpacing()):
+        kernels = [(slope / np.float32(spacing) if k == axis else smooth) for k, (smooth, slope) in enumerate(taps)]
+        kernel.filtered(values, *kernels, found[axis])
+    return found
+
+
+def _taps(width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Gaussian of this standard deviation in voxels and its slope, exact for straight lines."""
+    reach = max(1, int(np.ceil(4.0 * width)))
+    place = np.arange(-reach, reach + 1.0)
+    bell = np.exp(-0.5 * (place / width) ** 2)
+    slope = place * bell
+    return (bell / bell.sum()).astype(np.float32), (slope / (slope @ place)).astype(np.float32)

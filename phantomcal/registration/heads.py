@@ -58,9 +58,7 @@ def ct_head(ct: sitk.Image) -> Head:
     opened = sitk.BinaryMorphologicalOpening(dense, radius)  # cuts off table, holder and straps
     body = _largest(opened, "no body denser than -300 HU", "the CT")
     mask = sitk.BinaryFillhole(sitk.BinaryDilate(body, [1, 1, 1]) & dense)
-    near = _spread(mask, _MARGIN_MM, fine)
-    image = sitk.Clamp(sitk.Mask(fine, near, AIR_HU), sitk.sitkFloat32, low, high)
-    return Head(image, mask, centroid_mm(mask))
+    return Head(_windowed(fine, _wide(mask, _MARGIN_MM), low, high), mask, centroid_mm(mask))
 
 
 def mr_head(fixed: sitk.Image, kind: FixedKind) -> Head:
@@ -86,8 +84,7 @@ def mr_head(fixed: sitk.Image, kind: FixedKind) -> Head:
         mask = _largest(_closed(signal, 12.0), "no head found", "the magnitude image")
         shading = _shading(coarse, signal)
         shown = sitk.GetArrayViewFromImage(coarse / shading)[sitk.GetArrayViewFromImage(mask) > 0]
-        even = fixed / sitk.Resample(shading, fixed, sitk.Transform(), sitk.sitkLinear, 1.0)
-        image = sitk.Clamp(even, sitk.sitkFloat32, 0.0, float(np.percentile(shown, 99)))
+        image = _evened(fixed, shading, float(np.percentile(shown, 99)))
     else:
         brain = fixed != 0
         mask = _largest(shrink(sitk.Cast(brain, sitk.sitkFloat32), _MASK_MM) > 0.5, "no brain found", "the QSM map")
@@ -120,7 +117,7 @@ def shrink(image: sitk.Image, spacing_mm: float, limits: tuple[float, float] | N
     ]
     low, high = limits or (-np.inf, np.inf)
     if max(factors) == 1:
-        image = sitk.Cast(image, sitk.sitkFloat32)
+        image = image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
         return image if limits is None else sitk.Clamp(image, sitk.sitkFloat32, low, high)
     from phantomcal.registration import kernel
 
@@ -193,5 +190,53 @@ def _compress(image: sitk.Image) -> sitk.Image:
 
 
 def _spread(mask: sitk.Image, margin_mm: float, grid: sitk.Image) -> sitk.Image:
-    wide = sitk.BinaryDilate(mask, [max(1, round(margin_mm / s)) for s in mask.GetSpacing()])
+    wide = _wide(mask, margin_mm)
     return sitk.Resample(wide, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+
+
+def _wide(mask: sitk.Image, margin_mm: float) -> sitk.Image:
+    return sitk.BinaryDilate(mask, [max(1, round(margin_mm / s)) for s in mask.GetSpacing()])
+
+
+def _evened(image: sitk.Image, shading: sitk.Image, top: float) -> sitk.Image:
+    """An image over its shading (made of it by `shrink`), limited to 0 and `top`."""
+    from phantomcal.registration import kernel
+
+    values, slow = sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(shading)
+    scale, shift = _along(image, shading)
+    even = np.empty(values.shape, np.float32)
+    limit = np.float32(top)
+    share(lambda start, stop: kernel.evened(values, slow, scale, shift, limit, start, stop, even), len(even))
+    return _like(even, image)
+
+
+def _windowed(image: sitk.Image, near: sitk.Image, low: float, high: float) -> sitk.Image:
+    """An image limited to [low, high], and low outside a mask on a grid made of its own by `shrink`."""
+    from phantomcal.registration import kernel
+
+    values, mask = sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(near)
+    scale, shift = _along(image, near)
+    nearest = []
+    for axis, (n, m) in enumerate(zip(values.shape, mask.shape, strict=True)):
+        index = np.floor(scale[axis] * np.arange(n) + shift[axis] + 0.5).astype(np.int64)
+        nearest.append(np.where((index >= 0) & (index < m), index, -1))
+    slices, rows, columns = nearest
+    shown = np.empty(values.shape, np.float32)
+    bounds = np.float32(low), np.float32(high)
+    share(
+        lambda start, stop: kernel.windowed(values, mask, columns, rows, slices, *bounds, start, stop, shown),
+        len(shown),
+    )
+    return _like(shown, image)
+
+
+def _along(image: sitk.Image, coarse: sitk.Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale and shift, order z, y, x, from the index of an image to that of one with the same axes."""
+    first = coarse.TransformPhysicalPointToContinuousIndex(image.GetOrigin())
+    return np.array(image.GetSpacing())[::-1] / coarse.GetSpacing()[::-1], np.array(first)[::-1].copy()
+
+
+def _like(values: NDArray[np.float32], image: sitk.Image) -> sitk.Image:
+    made = sitk.GetImageFromArray(values)
+    made.CopyInformation(image)
+    return made

@@ -1,8 +1,8 @@
-"""Compiled loops of the alignment: block means, trilinear values, coarse scores, joint histogram and its gradient.
+"""Compiled loops over images and poses: block means, samples in bins, even shading, coarse scores.
 
-This is the only module that needs numba, which takes a second to load: import it inside functions. Every loop runs over
-a given range, without the interpreter lock, so that threads share one job by fixed pieces: sums are then added in one
-order, and results have the same bits on any number of threads.
+This module and `metric_kernel` need numba, which takes a second to load: import them inside functions. Every loop runs
+without the interpreter lock, over a given range that writes to places of its own or over all of one job: results have
+the same bits on any number of threads.
 
 The compiled code is kept beside this file, or in the user's cache folder when that cannot be written to
 (``NUMBA_CACHE_DIR`` names another).
@@ -17,7 +17,8 @@ import numba
 import numpy as np
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compiled, kept on disk where that can be, and without the interpreter lock."""
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # no folder to keep it in: compiled anew by every process
@@ -29,7 +30,7 @@ def n_threads() -> int:
     return int(numba.config.NUMBA_NUM_THREADS)
 
 
-@_compiled
+@compiled
 def bin_blocks(image, factors, low, high, start, stop, out):
     """Means of whole blocks of voxels, limited to [low, high] first, into out[start:stop]; NaN counts as low.
 
@@ -55,196 +56,229 @@ def bin_blocks(image, factors, low, high, start, stop, out):
                 out[k, j, i] = row[i] * share
 
 
-@_compiled
-def trilinear(image, index, start, stop, out):
-    """Values of `image` (z, y, x) at continuous `index` (n, 3; order x, y, z) by linear interpolation, into out (n,).
+@compiled
+def sampled(mask, low, size, steps, offset, tries, to_centre, to_index, image, knots, heights, n_bins):
+    """Places spread evenly over a mask, off any grid, with the bins of an image's values there.
 
-    NaN outside the voxels.
+    mask : uint8 (z, y, x). low, size : (3,), the box of its filled voxels in continuous index (x, y, z). steps,
+    offset : (3,), of the sequence of `tries` places in that box. to_centre, to_index : (3, 4), index to mm from the
+    head's centre, and to the index of `image` (z, y, x). knots, heights : float32, the line from value to share of
+    bins. Returns bins uint8 (n,) and places float32 (n, 3), those inside the image, ordered by voxel of the mask: near
+    ones one after the other, which the processor finds in its cache.
     """
-    nz, ny, nx = image.shape
-    for i in range(start, stop):
-        x, y, z = index[i, 0], index[i, 1], index[i, 2]
-        if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
-            out[i] = np.nan
+    nz, ny, nx = mask.shape
+    counts = np.zeros(nz * ny * nx + 1, np.int64)
+    keys = np.empty(tries, np.int32)
+    n = 0
+    for i in range(tries):
+        keys[i] = -1
+        x, y, z = _spot(i, low, size, steps, offset)
+        a, b, c = min(int(x + 0.5), nx - 1), min(int(y + 0.5), ny - 1), min(int(z + 0.5), nz - 1)
+        if mask[c, b, a]:
+            keys[i] = (c * ny + b) * nx + a
+            counts[keys[i] + 1] += 1
+            n += 1
+    places = np.cumsum(counts)
+    order = np.empty(n, np.int32)
+    for i in range(tries):
+        if keys[i] >= 0:
+            order[places[keys[i]]] = i
+            places[keys[i]] += 1
+    bins, offsets = np.empty(n, np.uint8), np.empty((n, 3), np.float32)
+    kept = 0
+    for k in range(n):
+        x, y, z = _spot(order[k], low, size, steps, offset)
+        value = _trilinear(
+            image,
+            to_index[0, 0] * x + to_index[0, 1] * y + to_index[0, 2] * z + to_index[0, 3],
+            to_index[1, 0] * x + to_index[1, 1] * y + to_index[1, 2] * z + to_index[1, 3],
+            to_index[2, 0] * x + to_index[2, 1] * y + to_index[2, 2] * z + to_index[2, 3],
+        )
+        if value != value:
             continue
-        x, y, z = min(max(x, 0.0), nx - 1.0), min(max(y, 0.0), ny - 1.0), min(max(z, 0.0), nz - 1.0)
-        x0, y0, z0 = min(int(x), max(nx - 2, 0)), min(int(y), max(ny - 2, 0)), min(int(z), max(nz - 2, 0))
-        x1, y1, z1 = min(x0 + 1, nx - 1), min(y0 + 1, ny - 1), min(z0 + 1, nz - 1)
-        u, v, w = x - x0, y - y0, z - z0
-        low = (image[z0, y0, x0] * (1 - u) + image[z0, y0, x1] * u) * (1 - v)
-        low += (image[z0, y1, x0] * (1 - u) + image[z0, y1, x1] * u) * v
-        high = (image[z1, y0, x0] * (1 - u) + image[z1, y0, x1] * u) * (1 - v)
-        high += (image[z1, y1, x0] * (1 - u) + image[z1, y1, x1] * u) * v
-        out[i] = low * (1 - w) + high * w
+        bins[kept] = min(int(_height(value, knots, heights) * n_bins), n_bins - 1)
+        for axis in range(3):
+            offsets[kept, axis] = (
+                to_centre[axis, 0] * x + to_centre[axis, 1] * y + to_centre[axis, 2] * z + to_centre[axis, 3]
+            )
+        kept += 1
+    return bins[:kept].copy(), offsets[:kept].copy()
 
 
-@_compiled
+@compiled
+def _spot(i, low, size, steps, offset):
+    x, y, z = (i + 1) * steps[0] + offset[0], (i + 1) * steps[1] + offset[1], (i + 1) * steps[2] + offset[2]
+    x, y, z = x - np.floor(x), y - np.floor(y), z - np.floor(z)
+    return x * size[0] + low[0], y * size[1] + low[1], z * size[2] + low[2]
+
+
+@compiled
+def _trilinear(image, x, y, z):
+    """Value of `image` (z, y, x) at a continuous index by linear interpolation, NaN outside the voxels."""
+    nz, ny, nx = image.shape
+    if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
+        return np.nan
+    x, y, z = min(max(x, 0.0), nx - 1.0), min(max(y, 0.0), ny - 1.0), min(max(z, 0.0), nz - 1.0)
+    x0, y0, z0 = min(int(x), max(nx - 2, 0)), min(int(y), max(ny - 2, 0)), min(int(z), max(nz - 2, 0))
+    x1, y1, z1 = min(x0 + 1, nx - 1), min(y0 + 1, ny - 1), min(z0 + 1, nz - 1)
+    u, v, w = x - x0, y - y0, z - z0
+    low = (image[z0, y0, x0] * (1 - u) + image[z0, y0, x1] * u) * (1 - v)
+    low += (image[z0, y1, x0] * (1 - u) + image[z0, y1, x1] * u) * v
+    high = (image[z1, y0, x0] * (1 - u) + image[z1, y0, x1] * u) * (1 - v)
+    high += (image[z1, y1, x0] * (1 - u) + image[z1, y1, x1] * u) * v
+    return low * (1 - w) + high * w
+
+
+@compiled
+def _height(value, knots, heights):
+    """Height of a line through (knots, heights), level beyond its ends."""
+    last = knots.shape[0] - 1
+    if value <= knots[0]:
+        return heights[0]
+    for n in range(last):
+        if value < knots[n + 1]:
+            share = (value - knots[n]) / (knots[n + 1] - knots[n])
+            return heights[n] + share * (heights[n + 1] - heights[n])
+    return heights[last]
+
+
+@compiled
 def along_knots(image, knots, heights, start, stop, out):
     """Height of a line through (knots, heights) at each value of image[start:stop] (z, y, x), level beyond its ends."""
-    last = knots.shape[0] - 1
     for k in range(start, stop):
         for j in range(image.shape[1]):
             for i in range(image.shape[2]):
-                value = image[k, j, i]
-                height = heights[last]
-                if value <= knots[0]:
-                    height = heights[0]
-                else:
-                    for n in range(last):
-                        if value < knots[n + 1]:
-                            share = (value - knots[n]) / (knots[n + 1] - knots[n])
-                            height = heights[n] + share * (heights[n + 1] - heights[n])
-                            break
-                out[k, j, i] = height
+                out[k, j, i] = _height(image[k, j, i], knots, heights)
 
 
-@_compiled
-def score_poses(fixed_bins, offsets, moving, matrices, shifts, n_bins, start, stop, out, shares):
+@compiled
+def evened(image, shading, scale, shift, top, start, stop, out):
+    """Slices start to stop of an image over its slow shading, limited to [0, top], into out.
+
+    image, out : float32 (z, y, x). shading : float32 (z, y, x), on a coarser grid along the same axes, where index
+    (z, y, x) of the image is at scale * index + shift; linear between its voxels, level beyond them.
+    """
+    _, ny, nx = image.shape
+    mz, my, mx = shading.shape
+    columns, shares = np.empty(nx, np.int64), np.empty(nx, np.float32)
+    for i in range(nx):
+        x = min(max(scale[2] * i + shift[2], 0.0), mx - 1.0)
+        columns[i] = min(int(x), max(mx - 2, 0))
+        shares[i] = x - columns[i]
+    line = np.empty(mx + 1, np.float32)
+    for k in range(start, stop):
+        z = min(max(scale[0] * k + shift[0], 0.0), mz - 1.0)
+        z0 = min(int(z), max(mz - 2, 0))
+        z1, w = min(z0 + 1, mz - 1), np.float32(z - z0)
+        for j in range(ny):
+            y = min(max(scale[1] * j + shift[1], 0.0), my - 1.0)
+            y0 = min(int(y), max(my - 2, 0))
+            y1, v = min(y0 + 1, my - 1), np.float32(y - y0)
+            for i in range(mx):
+                near = shading[z0, y0, i] + v * (shading[z0, y1, i] - shading[z0, y0, i])
+                far = shading[z1, y0, i] + v * (shading[z1, y1, i] - shading[z1, y0, i])
+                line[i] = near + w * (far - near)
+            line[mx] = line[mx - 1]
+            for i in range(nx):
+                c = columns[i]
+                value = image[k, j, i] / (line[c] + shares[i] * (line[c + 1] - line[c]))
+                out[k, j, i] = min(max(value, np.float32(0.0)), top)
+
+
+@compiled
+def windowed(image, near, columns, rows, slices, low, high, start, stop, out):
+    """Slices start to stop of an image, limited to [low, high], and low outside a coarse mask, into out.
+
+    near : uint8 (z, y, x). columns, rows, slices : int64, the mask's index for each index of the image, -1 outside.
+    """
+    for k in range(start, stop):
+        for j in range(image.shape[1]):
+            if slices[k] < 0 or rows[j] < 0:
+                out[k, j, :] = low
+                continue
+            line = near[slices[k], rows[j]]
+            for i in range(image.shape[2]):
+                inside = columns[i] >= 0 and line[columns[i]] > 0
+                out[k, j, i] = min(max(image[k, j, i], low), high) if inside else low
+
+
+@compiled
+def filtered(image, along_x, along_y, along_z, out):
+    """Three odd filters one after the other over an image (z, y, x), which goes on level beyond its ends, into out."""
+    nz, ny, nx = image.shape
+    rx, ry, rz = along_x.shape[0] // 2, along_y.shape[0] // 2, along_z.shape[0] // 2
+    slab, plane = np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32)
+    line = np.empty(nx + 2 * rx, np.float32)
+    for k in range(nz):
+        slab[:] = 0.0
+        for n in range(-rz, rz + 1):
+            slab += along_z[n + rz] * image[min(max(k + n, 0), nz - 1)]
+        plane[:] = 0.0
+        for j in range(ny):
+            for n in range(-ry, ry + 1):
+                plane[j] += along_y[n + ry] * slab[min(max(j + n, 0), ny - 1)]
+            line[:rx] = plane[j, 0]
+            line[rx : rx + nx] = plane[j]
+            line[rx + nx :] = plane[j, nx - 1]
+            row = out[k, j]
+            row[:] = 0.0
+            for n in range(2 * rx + 1):
+                row += along_x[n] * line[n : n + nx]
+
+
+@compiled
+def score_poses(fixed_rows, offsets, moving, shape, matrices, shifts, n_bins, logs, start, stop, out, shares):
     """Normalised mutual information (H(a) + H(b)) / H(a, b) at poses start to stop, from nearest neighbours, into out,
     and the share of points inside the moving image into shares.
 
-    fixed_bins : uint8 (n,). offsets : float64 (n, 3), of the points. moving : uint8 (z, y, x), bins. matrices, shifts :
-    (poses, 3, 3) and (poses, 3), offset to moving index (x, y, z).
+    fixed_rows : int32 (n,), bin times n_bins + 1. offsets : float32 (3, n), of the points. moving : uint8 (voxels + 1),
+    bins in the order z, y, x of `shape`, the last one `n_bins` for all that is outside. matrices, shifts :
+    (poses, 3, 3) and (poses, 3), offset to moving index (x, y, z). logs : k log k for k from 0 to n.
     """
-    nz, ny, nx = moving.shape
-    n = fixed_bins.shape[0]
-    joint = np.zeros((n_bins, n_bins), np.int64)
-    ones, others = np.zeros(n_bins, np.int64), np.zeros(n_bins, np.int64)
+    nz, ny, nx = shape
+    n = fixed_rows.shape[0]
+    a, b, c = offsets[0], offsets[1], offsets[2]
+    outside = np.int32(moving.shape[0] - 1)
+    wide, high, deep = np.float32(nx), np.float32(ny), np.float32(nz)
+    where = np.empty(n, np.int32)
+    joint = np.zeros(n_bins * (n_bins + 1), np.int32)
+    others = np.zeros(n_bins, np.int64)
+    zero, half = np.float32(0.0), np.float32(0.5)
     for pose in range(start, stop):
-        m, s = matrices[pose], shifts[pose]
+        m, s = matrices[pose].astype(np.float32), shifts[pose].astype(np.float32)
+        m00, m01, m02, m10, m11, m12 = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2]
+        m20, m21, m22, s0, s1, s2 = m[2, 0], m[2, 1], m[2, 2], s[0] + half, s[1] + half, s[2] + half
+        for i in range(n):  # without branches, so that several points are done at once
+            x = m00 * a[i] + m01 * b[i] + m02 * c[i] + s0
+            y = m10 * a[i] + m11 * b[i] + m12 * c[i] + s1
+            z = m20 * a[i] + m21 * b[i] + m22 * c[i] + s2
+            within = (x >= zero) & (x < wide) & (y >= zero) & (y < high) & (z >= zero) & (z < deep)
+            # Whole numbers below 2^24 are exact in float32.
+            index = (np.floor(z) * high + np.floor(y)) * wide + np.floor(x)
+            where[i] = np.int32(index) if within else outside
         joint[:] = 0
-        inside = 0
         for i in range(n):
-            a, b, c = offsets[i, 0], offsets[i, 1], offsets[i, 2]
-            x = int(np.floor(m[0, 0] * a + m[0, 1] * b + m[0, 2] * c + s[0] + 0.5))
-            y = int(np.floor(m[1, 0] * a + m[1, 1] * b + m[1, 2] * c + s[1] + 0.5))
-            z = int(np.floor(m[2, 0] * a + m[2, 1] * b + m[2, 2] * c + s[2] + 0.5))
-            if 0 <= x < nx and 0 <= y < ny and 0 <= z < nz:
-                joint[fixed_bins[i], moving[z, y, x]] += 1
-                inside += 1
+            joint[fixed_rows[i] + moving[where[i]]] += 1
+        inside = 0
+        both = 0.0
+        single = 0.0
+        others[:] = 0
+        for f in range(n_bins):
+            row = joint[f * (n_bins + 1) : (f + 1) * (n_bins + 1)]
+            whole = 0
+            for g in range(n_bins):
+                whole += row[g]
+                others[g] += row[g]
+                both += logs[row[g]]
+            single += logs[whole]
+            inside += whole
         shares[pose] = inside / n
         out[pose] = 1.0
         if inside == 0:
             continue
-        ones[:] = 0
-        others[:] = 0
-        both = 0.0
-        for f in range(n_bins):
-            for g in range(n_bins):
-                count = joint[f, g]
-                if count:
-                    ones[f] += count
-                    others[g] += count
-                    both += count * np.log(count)
-        single = 0.0
-        for f in range(n_bins):
-            if ones[f]:
-                single += ones[f] * np.log(ones[f])
-            if others[f]:
-                single += others[f] * np.log(others[f])
+        for g in range(n_bins):
+            single += logs[others[g]]
         total = np.log(inside)
         entropy = total - both / inside
         if entropy > 1e-9:
             out[pose] = (2.0 * total - single / inside) / entropy
-
-
-@_compiled
-def joint_counts(fixed_bins, offsets, moving, matrix, shift, start, stop, values, slopes, weights, joint):
-    """Joint histogram of samples start to stop: fixed bin by cubic B-spline windows of the moving value, into `joint`.
-
-    Within a voxel of the moving image's edge the weight of a sample falls to 0, so that sums change smoothly when
-    samples leave.
-
-    fixed_bins : uint8 (n,). offsets : float32 (n, 3) in mm. moving : float32 (z, y, x), in bins, 1 to n - 2.
-    matrix, shift : offset to moving index (x, y, z). Filled: values float32 (n,), the moving value, slopes float32
-    (n, 3), its change per index, weights float32 (n,), 0 outside, and joint float64 (bins, bins).
-    """
-    nz, ny, nx = moving.shape
-    one = np.float32(1.0)
-    joint[:] = 0.0
-    m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
-    m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
-    m20, m21, m22 = matrix[2, 0], matrix[2, 1], matrix[2, 2]
-    for i in range(start, stop):
-        a, b, c = np.float64(offsets[i, 0]), np.float64(offsets[i, 1]), np.float64(offsets[i, 2])
-        x = m00 * a + m01 * b + m02 * c + shift[0]
-        y = m10 * a + m11 * b + m12 * c + shift[1]
-        z = m20 * a + m21 * b + m22 * c + shift[2]
-        if not (0.0 < x < nx - 1 and 0.0 < y < ny - 1 and 0.0 < z < nz - 1):
-            weights[i] = 0.0
-            continue
-        weight = np.float32(min(min(x, nx - 1 - x), 1.0) * min(min(y, ny - 1 - y), 1.0) * min(min(z, nz - 1 - z), 1.0))
-        weights[i] = weight
-        x0, y0, z0 = int(x), int(y), int(z)
-        u, v, w = np.float32(x - x0), np.float32(y - y0), np.float32(z - z0)
-        c000, c001 = moving[z0, y0, x0], moving[z0, y0, x0 + 1]
-        c010, c011 = moving[z0, y0 + 1, x0], moving[z0, y0 + 1, x0 + 1]
-        c100, c101 = moving[z0 + 1, y0, x0], moving[z0 + 1, y0, x0 + 1]
-        c110, c111 = moving[z0 + 1, y0 + 1, x0], moving[z0 + 1, y0 + 1, x0 + 1]
-        d00, d01, d10, d11 = c001 - c000, c011 - c010, c101 - c100, c111 - c110
-        e00, e01, e10, e11 = c000 + u * d00, c010 + u * d01, c100 + u * d10, c110 + u * d11
-        f0, f1 = e00 + v * (e01 - e00), e10 + v * (e11 - e10)
-        value = f0 + w * (f1 - f0)
-        g0, g1 = d00 + v * (d01 - d00), d10 + v * (d11 - d10)
-        slopes[i, 0] = g0 + w * (g1 - g0)
-        slopes[i, 1] = (e01 - e00) + w * ((e11 - e10) - (e01 - e00))
-        slopes[i, 2] = f1 - f0
-        values[i] = value
-        k = int(value)
-        t = value - k
-        s = one - t
-        row = joint[fixed_bins[i]]
-        row[k - 1] += weight * (s * s * s * np.float32(1 / 6))
-        row[k] += weight * (np.float32(2 / 3) - t * t * (one - t * np.float32(0.5)))
-        row[k + 1] += weight * (np.float32(2 / 3) - s * s * (one - s * np.float32(0.5)))
-        row[k + 2] += weight * (t * t * t * np.float32(1 / 6))
-
-
-@_compiled
-def pull(fixed_bins, offsets, shape, matrix, shift, values, slopes, weights, gain, mean_gain, start, stop, out):
-    """Sums over samples start to stop of the metric's force and of its moments.
-
-    shape : (z, y, x) of the moving image. matrix, shift, values, slopes, weights : of `joint_counts`. gain : float32
-    (bins, bins), what the metric gains by a count there, mean_gain its mean over all counts. out : float64 (3, 4), set
-    to the sums of force (per index x, y, z) and of force times offset.
-    """
-    one = np.float32(1.0)
-    force = np.empty(3)
-    out[:] = 0.0
-    for i in range(start, stop):
-        weight = weights[i]
-        if weight <= 0.0:
-            continue
-        value = values[i]
-        k = int(value)
-        t = value - k
-        s = one - t
-        row = gain[fixed_bins[i]]
-        slope = weight * (
-            np.float32(-0.5) * s * s * row[k - 1]
-            + t * (np.float32(1.5) * t - np.float32(2.0)) * row[k]
-            + s * (np.float32(2.0) - np.float32(1.5) * s) * row[k + 1]
-            + np.float32(0.5) * t * t * row[k + 2]
-        )
-        a, b, c = np.float64(offsets[i, 0]), np.float64(offsets[i, 1]), np.float64(offsets[i, 2])
-        force[0], force[1], force[2] = slope * slopes[i, 0], slope * slopes[i, 1], slope * slopes[i, 2]
-        if weight < one:
-            own = (
-                s * s * s * np.float32(1 / 6) * row[k - 1]
-                + (np.float32(2 / 3) - t * t * (one - t * np.float32(0.5))) * row[k]
-                + (np.float32(2 / 3) - s * s * (one - s * np.float32(0.5))) * row[k + 1]
-                + t * t * t * np.float32(1 / 6) * row[k + 2]
-                - mean_gain
-            )
-            for axis in range(3):
-                index = matrix[axis, 0] * a + matrix[axis, 1] * b + matrix[axis, 2] * c + shift[axis]
-                far = shape[2 - axis] - 1 - index
-                nearest = min(index, far)
-                if nearest < 1.0:
-                    force[axis] += own * weight / nearest * (1.0 if index < far else -1.0)
-        for axis in range(3):
-            part = force[axis]
-            out[axis, 0] += part
-            out[axis, 1] += part * a
-            out[axis, 2] += part * b
-            out[axis, 3] += part * c

@@ -6,15 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from phantomcal.registration.threads import share
-
 Pose = tuple[NDArray[np.float64], NDArray[np.float64]]  # rotation matrix, where the fixed head's centre goes (mm)
 
 N_BINS = 32
 ARM_MM = 60.0  # a turn by 1/60 rad moves a typical point of the head by 1 mm
-_PIECES = 16  # of the samples: sums of pieces are added in one order, whichever thread made them
-_LEAST_SAMPLES = 10_000
-_LEAST_INSIDE = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,49 +61,17 @@ def mutual_information(level: Level, pose: Pose) -> tuple[float, NDArray[np.floa
     .. [1] Thevenaz P, Unser M. Optimization of mutual information for multiresolution image registration. IEEE Trans
        Image Process 2000;9:2083-2099. doi:10.1109/83.887976
     """
-    from phantomcal.registration import kernel
+    from phantomcal.registration import metric_kernel
 
     rotation, centre_mm = pose
     n = len(level.fixed_bins)
-    matrix = level.to_index @ rotation
-    shift = level.to_index @ (centre_mm - level.origin_mm)
-    edges = [n * k // _PIECES for k in range(_PIECES + 1)]
     values, slopes, weights = np.empty(n, np.float32), np.empty((n, 3), np.float32), np.empty(n, np.float32)
-    joints = np.empty((_PIECES, N_BINS, N_BINS))
-
-    def count(start: int, stop: int) -> None:
-        for k in range(start, stop):
-            kernel.joint_counts(
-                level.fixed_bins, level.offsets_mm, level.moving, matrix, shift, edges[k], edges[k + 1], values,
-                slopes, weights, joints[k],
-            )  # fmt: skip
-
-    least = -(-_PIECES * _LEAST_SAMPLES // n)  # pieces below which another thread costs more than it saves
-    share(count, _PIECES, least=least)
-    joint = joints.sum(axis=0)
-    inside = float(joint.sum())
-    if inside < _LEAST_INSIDE * n:
-        return 0.0, np.zeros(6)
-    p = joint / inside
-    apart = p.sum(axis=1)[:, None] * p.sum(axis=0)
-    gain = np.zeros_like(p)
-    np.log(p / np.where(apart > 0, apart, 1.0), out=gain, where=p > 0)
-    nats = float((p * gain).sum())
-    gain32 = gain.astype(np.float32)
-    sums = np.empty((_PIECES, 3, 4))
-
-    def gather(start: int, stop: int) -> None:
-        for k in range(start, stop):
-            kernel.pull(
-                level.fixed_bins, level.offsets_mm, level.moving.shape, matrix, shift, values, slopes, weights,
-                gain32, nats, edges[k], edges[k + 1], sums[k],
-            )  # fmt: skip
-
-    share(gather, _PIECES, least=least)
-    force = level.to_index.T @ sums.sum(axis=0) / inside  # per mm: of the shift, and times the offsets before the turn
-    moment = force[:, 1:] @ rotation.T
-    torque = np.array([moment[2, 1] - moment[1, 2], moment[0, 2] - moment[2, 0], moment[1, 0] - moment[0, 1]])
-    return nats, np.concatenate([torque / ARM_MM, force[:, 0]])
+    gradient = np.empty(6)
+    nats = metric_kernel.information(
+        level.fixed_bins, level.offsets_mm, level.moving, level.to_index, level.origin_mm, N_BINS,
+        np.ascontiguousarray(rotation), np.ascontiguousarray(centre_mm), values, slopes, weights, gradient,
+    )  # fmt: skip
+    return float(nats), gradient
 
 
 def inside_share(level: Level, pose: Pose) -> float:

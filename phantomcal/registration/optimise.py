@@ -1,10 +1,12 @@
 """The nearest top of the mutual information, by quasi-Newton steps in directions that are equally steep."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from phantomcal.registration.metric import ARM_MM, Level, Pose, mutual_information, stepped
+from phantomcal.registration.metric import N_BINS, Level, Pose, mutual_information, stepped
+from phantomcal.registration.threads import together
 
 # Stop where a further step would gain less, nats. A tenth of a millimetre from the top costs 1e-3 at the finest level.
 COARSE_GAIN, MIDDLE_GAIN, FINE_GAIN = 1e-4, 1e-5, 1e-6
@@ -17,7 +19,7 @@ _PROBE_MM = 0.25
 def climb(
     level: Level, start: Pose, *, tolerance: float, most: int = 40, curvature: NDArray[np.float64] | None = None
 ) -> tuple[Pose, float]:
-    """Follow the gradient from `start` to the nearest top by L-BFGS.
+    """Follow the gradient from `start` to the nearest top by quasi-Newton steps (BFGS).
 
     Parameters
     ----------
@@ -38,44 +40,20 @@ def climb(
     nats : float
         Mutual information there.
     """
+    from phantomcal.registration import metric_kernel
+
     # In these units a Newton step is the gradient itself, and half its square is what it gains.
     units = np.eye(6) / np.sqrt(_TYPICAL_CURVATURE)
     if curvature is not None and curvature.any():
         size, axes = np.linalg.eigh(curvature)
         size = np.maximum(np.abs(size), _LEAST_CURVATURE * np.median(np.abs(size)))
         units = axes / np.sqrt(size)
-
-    def at(y: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        x = units @ y
-        nats, gradient = mutual_information(level, stepped(start, x))
-        turned = gradient[:3] @ _left_jacobian(x[:3] / ARM_MM)
-        return nats, np.concatenate([turned, gradient[3:]]) @ units
-
-    nats, slope = at(np.zeros(6))
-    length = float(np.linalg.norm(slope))
-    if length**2 / 2 < tolerance:
-        return start, nats
-    first: tuple[float, NDArray[np.float64]] | None = (nats, slope)
-
-    def objective(y: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        nonlocal first
-        (nats, slope), first = first or at(y * length), None
-        return -nats / length**2, -slope / length
-
-    # Scaled so that the first Newton step has length 1, which is how far L-BFGS-B goes first.
-    found = minimize(
-        objective,
-        np.zeros(6),
-        jac=True,
-        method="L-BFGS-B",
-        options={
-            "maxiter": most,
-            "ftol": tolerance / max(nats, 0.1),
-            "gtol": np.sqrt(2 * tolerance) / length,
-            "maxls": 8,
-        },
-    )
-    return stepped(start, units @ found.x * length), -float(found.fun) * length**2
+    rotation, centre_mm = start
+    step, nats, _ = metric_kernel.climb(
+        level.fixed_bins, level.offsets_mm, level.moving, level.to_index, level.origin_mm, N_BINS,
+        np.ascontiguousarray(rotation), np.ascontiguousarray(centre_mm), np.ascontiguousarray(units), tolerance, most,
+    )  # fmt: skip
+    return stepped(start, step), float(nats)
 
 
 def curvature_at(level: Level, pose: Pose) -> NDArray[np.float64]:
@@ -83,20 +61,11 @@ def curvature_at(level: Level, pose: Pose) -> NDArray[np.float64]:
 
     Central differences of the analytic gradient over 0.25 mm.
     """
-    rows = []
-    for step in _PROBE_MM * np.eye(6):
-        ahead, behind = (mutual_information(level, stepped(pose, way * step))[1] for way in (1.0, -1.0))
-        rows.append((ahead - behind) / (2 * _PROBE_MM))
-    found: NDArray[np.float64] = np.array(rows)
+    probes = [stepped(pose, step) for step in _PROBE_MM * np.vstack([np.eye(6), -np.eye(6)])]
+    slopes = np.array(together([partial(_slope, level, probe) for probe in probes]))
+    found: NDArray[np.float64] = (slopes[:6] - slopes[6:]) / (2 * _PROBE_MM)
     return 0.5 * (found + found.T)
 
 
-def _left_jacobian(turn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Change of the turn itself with the rotation vector that names it (left Jacobian of SO(3))."""
-    angle = float(np.linalg.norm(turn))
-    x, y, z = turn
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    if angle < 1e-4:
-        return np.asarray(np.eye(3) + cross / 2 + cross @ cross / 6)
-    one, two = (1 - np.cos(angle)) / angle**2, (angle - np.sin(angle)) / angle**3
-    return np.asarray(np.eye(3) + one * cross + two * cross @ cross)
+def _slope(level: Level, pose: Pose) -> NDArray[np.float64]:
+    return mutual_information(level, pose)[1]

@@ -6,14 +6,32 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from phantomcal.registration.heads import CT_FINE_MM, MR_FINE_MM, FixedKind, Head, ct_head, mr_head, points_mm
+from phantomcal.registration.heads import (
+    CT_FINE_MM,
+    MR_FINE_MM,
+    FixedKind,
+    Head,
+    ct_head,
+    mr_head,
+    points_mm,
+    region_around,
+)
 from phantomcal.registration.metric import Level, Pose, mutual_information
 from phantomcal.registration.optimise import FINE_GAIN, MIDDLE_GAIN, climb, curvature_at
-from phantomcal.registration.pyramid import ct_contrast, make_level, mr_contrast
+from phantomcal.registration.pyramid import (
+    Lookup,
+    Samples,
+    binned,
+    ct_contrast,
+    level_of,
+    mr_contrast,
+    sampled,
+)
+from phantomcal.registration.threads import both
 
 COARSE_MM, MIDDLE_MM = 6.0, 3.0
 _COARSE_SAMPLES, _MIDDLE_SAMPLES, _FINE_SAMPLES = 10_000, 120_000, 480_000
-_BACKWARD_SAMPLES = 160_000
+_BACKWARD_MIDDLE_SAMPLES, _BACKWARD_SAMPLES = 40_000, 160_000
 _JUDGED_POINTS = 1000
 
 
@@ -75,18 +93,24 @@ def prepare(ct: sitk.Image, fixed: sitk.Image, fixed_kind: FixedKind = "magnitud
     InputError
         No head in one of the images.
     """
-    moving_head, fixed_head = ct_head(ct), mr_head(fixed, fixed_kind)
-    mr, hu = mr_contrast(fixed_head), ct_contrast(moving_head)
-    coarse, middle, fine = (
-        make_level(mr, hu, spacing, samples, seed=seed)
-        for spacing, samples in (
-            ((COARSE_MM, COARSE_MM), _COARSE_SAMPLES),
-            ((MIDDLE_MM, MIDDLE_MM), _MIDDLE_SAMPLES),
-            ((MR_FINE_MM, CT_FINE_MM), _FINE_SAMPLES),
-        )
+    (moving_head, lookups), (fixed_head, samples) = both(
+        lambda: _looked_up(ct), lambda: _sampled(fixed, fixed_kind, seed)
     )
+    coarse, middle, fine = (level_of(*parts) for parts in zip(samples, lookups, strict=True))
     points = points_mm(fixed_head.mask, _JUDGED_POINTS)
     return Prepared(ct, fixed, fixed_kind, fixed_head, moving_head, coarse, middle, fine, points, seed)
+
+
+def _looked_up(ct: sitk.Image) -> tuple[Head, list[Lookup]]:
+    head = ct_head(ct)
+    return head, [binned(ct_contrast(head), spacing) for spacing in (COARSE_MM, MIDDLE_MM, CT_FINE_MM)]
+
+
+def _sampled(fixed: sitk.Image, kind: FixedKind, seed: int) -> tuple[Head, list[Samples]]:
+    head = mr_head(fixed, kind)
+    contrast, region = mr_contrast(head), region_around(head, head.mask)
+    wanted = ((COARSE_MM, _COARSE_SAMPLES), (MIDDLE_MM, _MIDDLE_SAMPLES), (MR_FINE_MM, _FINE_SAMPLES))
+    return head, [sampled(contrast, region, spacing, count, seed) for spacing, count in wanted]
 
 
 def metric_at(prepared: Prepared, transform: sitk.Transform) -> float:
@@ -145,9 +169,11 @@ def refine_backward(prepared: Prepared, start: sitk.Transform) -> sitk.Euler3DTr
     backward = start.GetInverse()
     centre = prepared.moving_head.centre_mm
     pose: Pose = (rotation.T, np.array(backward.TransformPoint(centre.tolist())))
-    middle = make_level(hu, mr, (MIDDLE_MM, MIDDLE_MM), _MIDDLE_SAMPLES, seed=prepared.seed + 1)
+    region = region_around(hu.head, hu.head.mask)
+    seed = prepared.seed + 1
+    middle = level_of(sampled(hu, region, MIDDLE_MM, _BACKWARD_MIDDLE_SAMPLES, seed), binned(mr, MIDDLE_MM))
     pose, _ = climb(middle, pose, tolerance=MIDDLE_GAIN)
-    fine = make_level(hu, mr, (CT_FINE_MM, MR_FINE_MM), _BACKWARD_SAMPLES, seed=prepared.seed + 1)
+    fine = level_of(sampled(hu, region, CT_FINE_MM, _BACKWARD_SAMPLES, seed), binned(mr, MR_FINE_MM))
     pose, _ = climb(fine, pose, tolerance=FINE_GAIN, curvature=curvature_at(middle, pose))
     return sitk.Euler3DTransform(transform_of(pose, centre).GetInverse())
 

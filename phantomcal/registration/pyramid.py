@@ -17,6 +17,9 @@ _HU_SHARES = (0.0, 0.2, 0.6, 1.0)
 # metric has false tops. Powers of the root of x^4 = x + 1 (Roberts 2018, a generalised golden ratio).
 _STEPS = 1.2207440846057596 ** -np.arange(1.0, 4.0)
 
+Samples = tuple[NDArray[np.uint8], NDArray[np.float32]]
+Lookup = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -58,33 +61,51 @@ def make_level(
     -------
     Level
     """
+    region = region_around(fixed.head, fixed.head.mask)
+    return level_of(sampled(fixed, region, spacing_mm[0], samples, seed), binned(moving, spacing_mm[1]))
+
+
+def level_of(samples: Samples, lookup: Lookup) -> Level:
+    """Samples of one head with the lookup of the other."""
+    (bins, offsets), (values, to_index, origin) = samples, lookup
+    return Level(fixed_bins=bins, offsets_mm=offsets, moving=values, to_index=to_index, origin_mm=origin)
+
+
+def sampled(contrast: Contrast, region: sitk.Image, spacing_mm: float, count: int, seed: int) -> Samples:
+    """About `count` points of a head, evenly over a region and off any grid: bins, and offsets from its centre (mm)."""
     from phantomcal.registration import kernel
 
-    image = shrink(fixed.head.image, spacing_mm[0])
-    points = _points_mm(region_around(fixed.head, fixed.head.mask), samples, seed)
-    axes = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
-    index = (points - image.GetOrigin()) @ np.linalg.inv(axes).T
-    array = sitk.GetArrayViewFromImage(image)
-    values = np.empty(len(points), np.float32)
-    share(lambda start, stop: kernel.trilinear(array, index, start, stop, values), len(points), least=10_000)
-    inside = ~np.isnan(values)
-    heights = np.interp(values[inside], fixed.knots, fixed.shares)
-    fixed_bins = np.minimum(heights * N_BINS, N_BINS - 1).astype(np.uint8)
+    image = shrink(contrast.head.image, spacing_mm)
+    mask = sitk.GetArrayViewFromImage(region)
+    low, size = [], []
+    for axis in (2, 1, 0):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        low.append(filled[0] - 0.5)
+        size.append(filled[-1] + 1.0 - filled[0])
+    tries = int(count * np.prod(size) / np.count_nonzero(mask))
+    offset = np.random.default_rng(seed).random(3)
+    axes, image_axes = _axes(region), _axes(image)
+    origin = np.array(region.GetOrigin())
+    to_centre = np.column_stack([axes, origin - contrast.head.centre_mm])
+    to_index = np.linalg.solve(image_axes, np.column_stack([axes, origin - image.GetOrigin()]))
+    bins, offsets = kernel.sampled(
+        mask, np.array(low), np.array(size), _STEPS, offset, tries, to_centre, np.ascontiguousarray(to_index),
+        sitk.GetArrayViewFromImage(image), np.array(contrast.knots), np.array(contrast.shares), N_BINS,
+    )  # fmt: skip
+    return bins, offsets
 
-    other = shrink(moving.head.image, spacing_mm[1])
-    axes = np.array(other.GetDirection()).reshape(3, 3) * other.GetSpacing()
-    others = sitk.GetArrayViewFromImage(other)
-    knots = np.array(moving.knots, np.float32)
-    bins = (1.0 + (N_BINS - 4) * np.array(moving.shares)).astype(np.float32)
-    binned = np.empty(others.shape, np.float32)
-    share(lambda start, stop: kernel.along_knots(others, knots, bins, start, stop, binned), len(binned))
-    return Level(
-        fixed_bins=fixed_bins,
-        offsets_mm=(points[inside] - fixed.head.centre_mm).astype(np.float32),
-        moving=binned,
-        to_index=np.linalg.inv(axes),
-        origin_mm=np.array(other.GetOrigin()),
-    )
+
+def binned(contrast: Contrast, spacing_mm: float) -> Lookup:
+    """Values of a head in bins, with the matrix from world mm to their index and the position of the first voxel."""
+    from phantomcal.registration import kernel
+
+    image = shrink(contrast.head.image, spacing_mm)
+    values = sitk.GetArrayViewFromImage(image)
+    knots = np.array(contrast.knots, np.float32)
+    bins = (1.0 + (N_BINS - 4) * np.array(contrast.shares)).astype(np.float32)
+    found = np.empty(values.shape, np.float32)
+    share(lambda start, stop: kernel.along_knots(values, knots, bins, start, stop, found), len(found))
+    return found, np.asarray(np.linalg.inv(_axes(image)), np.float64), np.array(image.GetOrigin())
 
 
 def parts(level: Level, count: int) -> list[Level]:
@@ -99,25 +120,6 @@ def parts(level: Level, count: int) -> list[Level]:
     ]
 
 
-def _points_mm(region: sitk.Image, count: int, seed: int) -> NDArray[np.float64]:
-    """About `count` points spread evenly over a mask, off any grid, shape (n, 3), world LPS mm."""
-    mask = sitk.GetArrayViewFromImage(region).transpose(2, 1, 0) > 0
-    low, high = [], []
-    for axis in range(3):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        low.append(filled[0] - 0.5)
-        high.append(filled[-1] + 0.5)
-    size = np.subtract(high, low)
-    tries = int(count * size.prod() / mask.sum())
-    offset = np.random.default_rng(seed).random(3)
-    spots = np.arange(1.0, tries + 1)[:, None] * _STEPS
-    spots += offset
-    spots -= np.floor(spots)
-    index = spots * size + low
-    nearest = np.minimum((index + 0.5).astype(np.intp), np.array(mask.shape) - 1)
-    within = mask[nearest[:, 0], nearest[:, 1], nearest[:, 2]]
-    index, nearest = index[within], nearest[within]
-    # Neighbours in space one after the other: the processor then finds most voxels in its cache.
-    index = index[np.argsort(np.ravel_multi_index(nearest.T[::-1], mask.shape[::-1]), kind="stable")]
-    axes = np.array(region.GetDirection()).reshape(3, 3) * region.GetSpacing()
-    return np.asarray(index @ axes.T + region.GetOrigin())
+def _axes(image: sitk.Image) -> NDArray[np.float64]:
+    """Index (x, y, z) to mm, without the origin."""
+    return np.asarray(np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing())

@@ -304,7 +304,11 @@ def target_error_mm(a: sitk.Transform, b: sitk.Transform, points_mm: NDArray[np.
 
 def moved_mm(transform: sitk.Transform, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where a transform takes points (n, 3), world mm."""
-    return np.array([transform.TransformPoint(p) for p in points_mm.tolist()])
+    if not transform.IsLinear():
+        return np.array([transform.TransformPoint(p) for p in points_mm.tolist()])
+    there = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    arms = np.array([transform.TransformPoint(arm) for arm in (1000.0 * np.eye(3)).tolist()]) - there
+    return np.asarray(points_mm @ (arms / 1000.0) + there)
 
 
 def inside_image(image: sitk.Image, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -1,8 +1,9 @@
 """Rigid alignment of a CT to the MR space of a QSM map by mutual information, coarse to fine."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from phantomcal.errors import InputError
 from phantomcal.registration.heads import AIR_HU, FixedKind
-from phantomcal.registration.metric import Pose, mutual_information
+from phantomcal.registration.metric import Level, Pose, mutual_information
 from phantomcal.registration.optimise import FINE_GAIN, MIDDLE_GAIN, climb, curvature_at
 from phantomcal.registration.prepared import Prepared, prepare, transform_of
 from phantomcal.registration.pyramid import parts
@@ -24,12 +25,14 @@ from phantomcal.registration.quality import (
     require_overlap,
     target_error_mm,
 )
-from phantomcal.registration.starts import best_starts, mirrored
+from phantomcal.registration.starts import climbed, mirrored, poses_between, promising
+from phantomcal.registration.threads import both, together
 from phantomcal.results import Alignment
 
 Init = Literal["auto", "centre"]
 
 _TRIES, _MIRRORED_TRIES = 10, 4
+_PARTS = 3  # of the samples at 3 mm, of which one is enough to choose by
 _RIVAL = 0.6  # share of the best coarse pose's information that makes another pose worth refining
 _OTHER_POSE_MM = 10.0
 # Simulated heads: 0.67 to 0.73 as they are, 1.37 to 1.49 with an axis flipped. Nearly symmetric ones: 0.94 and 1.06.
@@ -58,7 +61,7 @@ def register(
     """Align a CT rigidly to MR.
 
     Many poses are scored on a coarse grid; the best are climbed to the nearest top of their mutual information [1]_ by
-    L-BFGS at 6 mm, and the best of these at 3 mm. The winner is climbed to the end several times, from disturbed poses
+    BFGS at 6 mm, and the best of these at 3 mm. The winner is climbed to the end several times, from disturbed poses
     and by other samples: the result is their mean, and their scatter says how far to trust it. The same is tried with
     one image mirrored: where that fits better, an image has left and right swapped, and the verdict is ``fail``.
     Seeded samples, sums in one order: equal input gives equal bytes, on any number of threads.
@@ -104,7 +107,8 @@ def register(
         require_overlap(ct, fixed)
     prepared = prepared or prepare(ct, fixed, fixed_kind, seed=seed)
     best, runner_up, mirror = _search(prepared, starts, from_headers=init == "auto")
-    poses = _repeated(prepared, best, repeats)
+    start = (np.eye(3), prepared.centre_mm if init == "auto" else prepared.moving_head.centre_mm)
+    poses, (nats_start, _) = _repeated(prepared, best, repeats, start)
     pose = _mean(poses)
     results = [transform_of(p, prepared.centre_mm) for p in poses]
     points = prepared.points_mm
@@ -112,11 +116,10 @@ def register(
     inside = inside_image(ct, moved)
     transform = _recentred(pose, prepared, points[inside])
 
-    start = (np.eye(3), prepared.centre_mm if init == "auto" else prepared.moving_head.centre_mm)
     evidence = Evidence(
         displacements_mm=np.array([moved_mm(result, points) - moved for result in results]),
         mutual_information=mutual_information(prepared.fine, pose)[0],
-        mutual_information_start=mutual_information(prepared.fine, start)[0],
+        mutual_information_start=nats_start,
         overlap_fraction=float(inside.mean()),
         turn_deg=float(np.degrees(Rotation.from_matrix(pose[0]).magnitude())),
         runner_up=runner_up,
@@ -170,11 +173,21 @@ def resample_ct(
 
 def _search(prepared: Prepared, starts: int, *, from_headers: bool) -> tuple[Pose, float, float]:
     """Best pose at 3 mm, and the information of the best quite different and of the best mirrored pose over its own."""
-    coarse, middle = prepared.coarse, prepared.middle
-    heads = prepared.fixed_head, prepared.moving_head
-    found = best_starts(coarse, *heads, keep=starts, tries=_TRIES, from_headers=from_headers)
+    coarse, swapped = prepared.coarse, mirrored(prepared.coarse)
+    poses = poses_between(prepared.fixed_head, prepared.moving_head, from_headers)
+    promise, swapped_promise = together(
+        [partial(promising, coarse, poses, _TRIES), partial(promising, swapped, poses, _MIRRORED_TRIES)]
+    )
+    found, swapped_found = both(
+        lambda: climbed(coarse, *promise)[:starts], lambda: climbed(swapped, *swapped_promise)[:1]
+    )
+    # A third of the samples tells poses apart; the winner is climbed again with all of them.
+    middle = parts(prepared.middle, _PARTS)[0]
     rivals = [pose for pose, nats in found if nats >= _RIVAL * found[0][1]]
-    refined = [climb(middle, rival, tolerance=MIDDLE_GAIN) for rival in rivals]
+    *refined, (_, mirror) = together(
+        [partial(climb, middle, rival, tolerance=MIDDLE_GAIN) for rival in rivals]
+        + [partial(climb, mirrored(middle), swapped_found[0][0], tolerance=MIDDLE_GAIN)]
+    )
     best, most = max(refined, key=lambda result: result[1])
     points = prepared.points_mm
     other = 0.0
@@ -184,21 +197,28 @@ def _search(prepared: Prepared, starts: int, *, from_headers: bool) -> tuple[Pos
         )
         if apart.max() > _OTHER_POSE_MM:
             other = max(other, nats)
-    swapped = best_starts(mirrored(coarse), *heads, keep=1, tries=_MIRRORED_TRIES, from_headers=from_headers)
-    _, mirror = climb(mirrored(middle), swapped[0][0], tolerance=MIDDLE_GAIN)
     return (best, other / most, mirror / most) if most > 0 else (best, 0.0, 0.0)
 
 
-def _repeated(prepared: Prepared, best: Pose, repeats: int) -> list[Pose]:
+def _repeated(
+    prepared: Prepared, best: Pose, repeats: int, start: Pose
+) -> tuple[list[Pose], tuple[float, NDArray[np.float64]]]:
+    """Tops reached from disturbed poses, each by its own samples, and the metric at the start, done beside them."""
     random = np.random.default_rng(prepared.seed)
-    curvature = curvature_at(prepared.middle, best)
-    poses = []
+    curvature = curvature_at(parts(prepared.middle, _PARTS)[0], best)
+    jobs: list[Callable[[], Any]] = []
     for middle, fine in zip(parts(prepared.middle, repeats), parts(prepared.fine, repeats), strict=True):
         turn = Rotation.from_rotvec(np.radians(random.normal(0.0, 1.5, 3))).as_matrix()
         disturbed = (turn @ best[0], best[1] + random.normal(0.0, 2.0, 3))
-        pose, _ = climb(middle, disturbed, tolerance=MIDDLE_GAIN, curvature=curvature)
-        poses.append(climb(fine, pose, tolerance=FINE_GAIN, curvature=curvature)[0])
-    return poses
+        jobs.append(partial(_settled, middle, fine, disturbed, curvature))
+    jobs.append(partial(mutual_information, prepared.fine, start))
+    *poses, at_start = together(jobs)
+    return poses, at_start
+
+
+def _settled(middle: Level, fine: Level, start: Pose, curvature: NDArray[np.float64]) -> Pose:
+    pose, _ = climb(middle, start, tolerance=MIDDLE_GAIN, curvature=curvature)
+    return climb(fine, pose, tolerance=FINE_GAIN, curvature=curvature)[0]
 
 
 def _unless_mirrored(judgement: Judgement, mirror: float) -> Judgement:

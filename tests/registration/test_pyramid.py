@@ -1,5 +1,8 @@
 """Samples lie evenly within the head, and bins follow the values."""
 
+from functools import partial
+
+import numba
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -7,7 +10,7 @@ import SimpleITK as sitk
 from phantomcal.registration.heads import Head, centroid_mm, ct_head
 from phantomcal.registration.metric import N_BINS
 from phantomcal.registration.pyramid import Contrast, ct_contrast, make_level
-from phantomcal.registration.threads import share
+from phantomcal.registration.threads import share, together
 
 
 def _ball(slope: tuple[float, float, float]) -> Head:
@@ -78,3 +81,17 @@ def test_a_fault_in_shared_work_is_raised() -> None:
 
     with pytest.raises(ValueError, match="to"):
         share(job, 100)
+
+
+def test_jobs_side_by_side_answer_in_order_and_share_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
+
+    def job(k: int) -> tuple[int, int]:
+        pieces: list[tuple[int, int]] = []
+        share(lambda start, stop: pieces.append((start, stop)), 100)
+        return k, len(pieces)
+
+    assert together([partial(job, k) for k in range(20)]) == [(k, 1) for k in range(20)]
+    pieces: list[tuple[int, int]] = []
+    share(lambda start, stop: pieces.append((start, stop)), 100)
+    assert sorted(pieces) == [(0, 33), (33, 67), (67, 100)]

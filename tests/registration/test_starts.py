@@ -8,13 +8,17 @@ import pytest
 from phantomcal.registration.metric import Pose
 from phantomcal.registration.prepared import Prepared, pose_of, prepare, transform_of
 from phantomcal.registration.quality import target_error_mm
-from phantomcal.registration.starts import best_starts, close, mirrored, scores
+from phantomcal.registration.starts import Poses, best_starts, close, mirrored, scores
 from tests.registration.drawn import Pair, drawn_pair
 
 
 def _found(prepared: Prepared, keep: int, *, from_headers: bool) -> list[tuple[Pose, float]]:
     heads = prepared.fixed_head, prepared.moving_head
     return best_starts(prepared.coarse, *heads, keep=keep, tries=8, from_headers=from_headers)
+
+
+def _listed(poses: list[Pose]) -> Poses:
+    return np.array([turn for turn, _ in poses]), np.array([centre for _, centre in poses])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def test_a_true_pose_scores_above_wrong_ones_and_few_points_are_counted(pair: Pa
     truth = pose_of(prepared, pair.truth)
     aside = (truth[0], truth[1] + np.array([0.0, 0.0, 60.0]))
     far = (truth[0], truth[1] + 1000.0)
-    gains, shares = scores(prepared.coarse, [truth, aside, far])
+    gains, shares = scores(prepared.coarse, _listed([truth, aside, far]))
     assert gains[0] > 1.3 * gains[1] > 0
     assert shares[0] > 0.9
     assert 0.3 < shares[1] < shares[0]
@@ -61,8 +65,8 @@ def test_a_true_pose_scores_above_wrong_ones_and_few_points_are_counted(pair: Pa
 def test_scores_do_not_depend_on_how_poses_are_grouped(pair: Pair, prepared: Prepared) -> None:
     turn, there = pose_of(prepared, pair.truth)
     poses = [(turn, there + np.array([k, -k, 0.0])) for k in range(150)]
-    together = scores(prepared.coarse, poses)[0]
-    one_by_one = [scores(prepared.coarse, [pose])[0][0] for pose in poses]
+    together = scores(prepared.coarse, _listed(poses))[0]
+    one_by_one = [scores(prepared.coarse, _listed([pose]))[0][0] for pose in poses]
     np.testing.assert_array_equal(together, one_by_one)
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from phantomcal.errors import InputError
-from phantomcal.phantom.candidates import expected_values
-from phantomcal.phantom.frame import Frame
-from phantomcal.phantom.locate import locate
+from phantomcal.phantom.finding.candidates import expected_values
+from phantomcal.phantom.finding.frame import Frame
+from phantomcal.phantom.finding.locate import locate
 from phantomcal.protocol import load_protocol
 from phantomcal.registration.quality import moved_mm
 from phantomcal.registration.vial_lines import VialLines, vial_lines
