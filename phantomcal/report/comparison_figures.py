@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 from phantomcal.correlation.clustered import line_band, subject_codes
 from phantomcal.correlation.expected_iron import expected_ppm, iron_region
 from phantomcal.report.numerals import fixed, number, p_number, with_unit
-from phantomcal.report.style import BLUE, HAIR, INK, MUTED, ORANGE, VERMILION, heading, house_style, new_canvas
+from phantomcal.report.style import (
+    BLUE,
+    HAIR,
+    INK,
+    MUTED,
+    ORANGE,
+    VERMILION,
+    above_columns,
+    beside,
+    heading,
+    house_style,
+    new_canvas,
+)
 from phantomcal.results import ComparisonRow, RegionAgreement
 
 if TYPE_CHECKING:
@@ -103,25 +115,8 @@ def difference_forest(rows: list[ComparisonRow], label: str) -> Canvas:
                 axes.plot([row.ci95_low, row.ci95_high], [i, i], color=colour, lw=1.8)
             axes.plot(row.estimate, i, marker="D" if decided else "o", ms=5.5, color=colour)
             texts = ((8, number(row.estimate, 3)), (70, p_number(row.p_adjusted)), (120, _n(row)))
-            for offset, text in texts:
-                axes.annotate(
-                    text,
-                    (1, i),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(offset, 0),
-                    textcoords="offset points",
-                    va="center",
-                )
-        for offset, text in ((8, "difference"), (70, "p adj."), (120, "n")):
-            axes.annotate(
-                text,
-                (1, 1),
-                xycoords="axes fraction",
-                xytext=(offset, 3),
-                textcoords="offset points",
-                color=MUTED,
-                size=8,
-            )
+            beside(axes, i, texts)
+        above_columns(axes, ((8, "difference"), (70, "p adj."), (120, "n")), lift=3)
         names = [f"{row.roi}, {row.other}" if several else row.roi for row in shown]
         axes.set_yticks(range(len(shown)), names)
         axes.set_ylim(len(shown) - 0.5, -0.5)

@@ -23,6 +23,8 @@ from phantomcal.report.style import (
     ORANGE,
     PURPLE,
     SKY,
+    above_columns,
+    beside,
     heading,
     house_style,
     new_canvas,
@@ -149,25 +151,8 @@ def forest(correlation: Correlation) -> Canvas:
                 False,
             )
             r = correlation_interval(region.pearson_r, region.pearson_ci95_low, region.pearson_ci95_high)
-            for offset, text in ((8, r), (116, p_number(region.pearson_p_adjusted)), (166, str(region.n))):
-                axes.annotate(
-                    text,
-                    (1, i),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(offset, 0),
-                    textcoords="offset points",
-                    va="center",
-                )
-        for offset, text in ((8, "r [95 % interval]"), (116, "p adj."), (166, "n")):
-            axes.annotate(
-                text,
-                (1, 1),
-                xycoords="axes fraction",
-                xytext=(offset, 4),
-                textcoords="offset points",
-                color=MUTED,
-                size=8,
-            )
+            beside(axes, i, ((8, r), (116, p_number(region.pearson_p_adjusted)), (166, str(region.n))))
+        above_columns(axes, ((8, "r [95 % interval]"), (116, "p adj."), (166, "n")))
         axes.set_xlim(-1.02, 1.02)
         axes.set_ylim(len(regions) - 0.5, -0.5)
         axes.set_yticks(range(len(regions)), [region.roi for region in regions])

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -225,3 +225,30 @@ def heading(axes: Any, title: str, lines: list[str] | None = None, colour: str =
         weight="bold",
         color=colour,
     )
+
+
+def beside(axes: Any, row: float, texts: Sequence[tuple[float, str]]) -> None:
+    """Texts to the right of a row of a plot, each at its own distance (points) from the axes."""
+    for offset, text in texts:
+        axes.annotate(
+            text,
+            (1, row),
+            xycoords=("axes fraction", "data"),
+            xytext=(offset, 0),
+            textcoords="offset points",
+            va="center",
+        )
+
+
+def above_columns(axes: Any, names: Sequence[tuple[float, str]], lift: float = 4) -> None:
+    """Names of the columns that `beside` fills, `lift` points above the axes."""
+    for offset, text in names:
+        axes.annotate(
+            text,
+            (1, 1),
+            xycoords="axes fraction",
+            xytext=(offset, lift),
+            textcoords="offset points",
+            color=MUTED,
+            size=8,
+        )

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from phantomcal.report.numerals import missing, number, percent, unit_words
-from phantomcal.report.style import BLUE, HAIR, INK, MUTED, VERMILION, house_style, new_canvas
+from phantomcal.report.style import BLUE, HAIR, INK, MUTED, VERMILION, above_columns, beside, house_style, new_canvas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,25 +44,8 @@ def truth_comparison(table: "pd.DataFrame") -> Canvas:
         reach = 5.0
         for i, row in enumerate(rows):
             reach = max(reach, _draw_row(axes, i, row))
-            for offset, text in zip(_COLUMNS, _texts(row), strict=True):
-                axes.annotate(
-                    text,
-                    (1, i),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(offset, 0),
-                    textcoords="offset points",
-                    va="center",
-                )
-        for offset, text in zip(_COLUMNS, ("error", "estimate", "truth"), strict=True):
-            axes.annotate(
-                text,
-                (1, 1),
-                xycoords="axes fraction",
-                xytext=(offset, 4),
-                textcoords="offset points",
-                color=MUTED,
-                size=8,
-            )
+            beside(axes, i, list(zip(_COLUMNS, _texts(row), strict=True)))
+        above_columns(axes, list(zip(_COLUMNS, ("error", "estimate", "truth"), strict=True)))
         axes.set_xlim(-1.12 * reach, 1.12 * reach)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_yticks(range(len(rows)), [str(row["quantity"]) for row in rows])

@@ -38,10 +38,7 @@ def correlate_step(
     frame = read_table(table)
     if group is not None:
         require_columns(frame, [group], table.name, {group: "--group"})
-    keys = {
-        name: _column(given, default)
-        for name, given, default in (("by", by, DEFAULT_BY), ("subject", subject, DEFAULT_SUBJECT))
-    }
+    keys = {"by": _column(by, DEFAULT_BY), "subject": _column(subject, DEFAULT_SUBJECT)}
     record = correlate(
         frame,
         x=x,
@@ -130,10 +127,7 @@ def compare_step(
     if not scale > 0:
         raise InputError(f"{scale:g} ppb for 1 mg of iron", "the call", "give a positive number with --ppb-per-mg")
     frame = read_table(table)
-    keys = {
-        name: _column(given, default)
-        for name, given, default in (("by", by, DEFAULT_BY), ("subject", subject, DEFAULT_SUBJECT))
-    }
+    keys = {"by": _column(by, DEFAULT_BY), "subject": _column(subject, DEFAULT_SUBJECT)}
     options: dict[str, Any] = {
         "groups": list(groups),
         "age": age,
