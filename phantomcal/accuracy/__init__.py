@@ -1,0 +1,1 @@
+"""How well a call or a score tells two classes apart, with intervals."""

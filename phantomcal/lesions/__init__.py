@@ -1,0 +1,1 @@
+"""Haemorrhage or calcification, and how much of each."""

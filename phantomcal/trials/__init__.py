@@ -1,0 +1,1 @@
+"""Trials that measure lesions repeatedly: their size, by simulation too, and their analysis."""
