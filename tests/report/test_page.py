@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
-from phantomcal.report.page import Callout, Figure, KeyNumber, Report, Section, TableBlock, Text, render
+from phantomcal.report.page import Callout, Card, Cards, Figure, KeyNumber, Report, Section, TableBlock, Text, render
 from phantomcal.shipped import shipped_folder
 from tests.report.records import provenance
 
@@ -246,6 +246,7 @@ def test_parts_that_are_absent_leave_no_empty_headings():
     [
         (lambda: Figure(SVG, "  "), "alternative text"),
         (lambda: Figure(b"GIF89a", "x"), "SVG, PNG or WebP"),
+        (lambda: Card("a", "b", "rust", None, []), "tone 'rust' is none of iron, calcium"),
         (lambda: TableBlock(pd.DataFrame({"a": [1]}), "T", flags=["", "warn"]), "2 row flags for 1 rows"),
         (lambda: TableBlock(pd.DataFrame({"a": [1]}), "T", labels={"b": "B"}), "no column 'b'"),
     ],
@@ -261,3 +262,33 @@ def test_the_style_prints_on_a4_and_has_a_dark_side():
     printed = style[style.index("@media print") :]
     assert "break-inside: avoid" in printed
     assert "prefers-color-scheme: dark" in style
+
+
+def test_a_card_says_its_verdict_in_a_word_and_a_shape():
+    picture = Figure(PNG, "lesion 1 on CT and QSM", width_px=200)
+    cards = Cards(
+        [
+            Card("sub-01, lesion 1", "Haemorrhage", "iron", picture, [("QSM", "0.42 ± 0.03 ppm")], "small"),
+            Card("sub-01, lesion 2", "Calcification", "calcium", None, [("CT", "140 ± 9 HU")]),
+            Card("sub-02, lesion 1", "Undetermined", "undetermined", None, []),
+        ],
+        "Lesions",
+    )
+    html = render(full_report(sections=[Section("S", "", [cards])]))
+    page = Page(html)
+    assert [item["class"] for item in page.all("li") if "lesion" in item.get("class", "")] == [
+        "lesion iron",
+        "lesion calcium",
+        "lesion undetermined",
+    ]
+    assert "Lesions sub-01, lesion 1 Haemorrhage QSM 0.42 ± 0.03 ppm small sub-01, lesion 2 Calcification" in page.text
+    assert [image["alt"] for image in page.all("img")] == ["lesion 1 on CT and QSM"]
+    marks = re.findall(r'<svg class="mark".*?</svg>', html)
+    assert len(set(marks)) == 3
+
+
+def test_what_is_on_a_card_is_never_markup():
+    card = Card(HOSTILE, HOSTILE, "info", Figure(PNG, HOSTILE), [(HOSTILE, HOSTILE)], HOSTILE)
+    html = render(full_report(sections=[Section("S", "", [Cards([card], HOSTILE)])]))
+    assert not Page(html).all("script")
+    assert Page(html).text.count('alert("x")') == 6
