@@ -9,11 +9,8 @@ from typing import Any
 import pandas as pd
 
 from phantomcal.errors import InputError
+from phantomcal.study.names import session_files
 from phantomcal.tables import read_table
-
-_VOLUMES = (".nii.gz", ".nii", ".mha", ".nrrd")
-_TRANSFORMS = (".tfm", ".h5", ".mat", ".txt")
-_KNOWN_COLUMNS = {"participant_id", "protocol"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Session:
     subject, name : str
         ``sub-01`` and ``ses-02`` (empty without sessions).
     acquired : datetime.date or None
-        From ``sub-X_sessions.tsv``.
+        From ``sub-X_sessions.tsv``, else the session's ``_scans.tsv``.
     ct, chimap, magnitude, labels, lookup, lesions, lesion_lookup : pathlib.Path or None
     transform : pathlib.Path or None
         A given alignment (ITK, MR points to CT points), which is then not looked for.
@@ -151,7 +148,10 @@ def _participants(root: Path, warnings: list[str]) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for record in table.to_dict("records"):
         values = {str(k): v for k, v in record.items() if k != "participant_id" and not _blank(v)}
-        rows[str(record["participant_id"])] = values
+        name = str(record["participant_id"])
+        rows[name if name.startswith("sub-") else f"sub-{name}"] = values
+    if not table["participant_id"].astype(str).str.startswith("sub-").all():
+        warnings.append("participants.tsv: participant_id without 'sub-' read as if it had it")
     return rows
 
 
@@ -166,21 +166,12 @@ def _sessions(root: Path, subject: Path, protocol: str, row: dict[str, Any]) -> 
     for folder in folders:
         name = folder.name if folder != subject else ""
         stem = f"{subject.name}_{name}" if name else subject.name
-        labels = _derivative(root, folder, f"{stem}_space-Chimap_dseg")
-        lesions = _derivative(root, folder, f"{stem}_space-Chimap_label-lesion_dseg")
         sessions.append(
             Session(
                 subject=subject.name,
                 name=name,
-                acquired=dates.get(name),
-                ct=_volume(folder / "ct", f"{stem}_ct"),
-                chimap=_volume(folder / "anat", f"{stem}_Chimap"),
-                magnitude=_volume(folder / "anat", f"{stem}_part-mag_T2starw"),
-                labels=labels,
-                lookup=_lookup(root, labels),
-                lesions=lesions,
-                lesion_lookup=_lookup(root, lesions),
-                transform=_derivative(root, folder, f"{stem}_from-Chimap_to-ct_xfm", _TRANSFORMS),
+                acquired=dates.get(name) or _scan_date(folder, stem),
+                **session_files(root, folder, stem),
                 protocol=_protocol_path(root, protocol),
                 covariates=row,
             )
@@ -193,75 +184,33 @@ def _protocol_path(root: Path, protocol: str) -> str:
     return str(root / protocol) if protocol.endswith((".yaml", ".yml")) and (root / protocol).is_file() else protocol
 
 
-def _volume(folder: Path, stem: str) -> Path | None:
-    """The volume of a stem; BIDS entities such as run may stand between the stem and its suffix."""
-    prefix, suffix = stem.rsplit("_", 1)
-    found = [folder / f"{stem}{ending}" for ending in _VOLUMES if (folder / f"{stem}{ending}").is_file()]
-    if not found:
-        found = [p for ending in _VOLUMES for p in sorted(folder.glob(f"{prefix}_*_{suffix}{ending}"))]
-    if len(found) > 1:
-        raise InputError(
-            f"{len(found)} files where one {suffix} is expected ({', '.join(p.name for p in found[:3])})",
-            folder.parent.name,
-            "keep one in the study",
-        )
-    return found[0] if found else None
-
-
-def _derivative(root: Path, session_folder: Path, stem: str, endings: tuple[str, ...] = _VOLUMES) -> Path | None:
-    inside = session_folder.relative_to(root) / "anat"
-    found = [
-        path
-        for pipeline in sorted((root / "derivatives").glob("*"))
-        for ending in endings
-        if (path := pipeline / inside / f"{stem}{ending}").is_file()
-    ]
-    if len(found) > 1:
-        what = "transforms" if endings == _TRANSFORMS else "label maps"
-        raise InputError(
-            f"{what} of {len(found)} pipelines ({', '.join(p.relative_to(root).parts[1] for p in found)})",
-            stem,
-            "keep one folder in derivatives",
-        )
-    return found[0] if found else None
-
-
-def _lookup(root: Path, labels: Path | None) -> Path | None:
-    """Lookup table of a label map: same name as TSV, or dseg.tsv beside or above it, up to the study's root."""
-    if labels is None:
-        return None
-    name = labels.name
-    for ending in _VOLUMES:
-        name = name.removesuffix(ending)
-    own = labels.with_name(f"{name}.tsv")
-    if own.is_file():
-        return own
-    general = "label-lesion_dseg.tsv" if "label-lesion" in name else "dseg.tsv"
-    for folder in labels.parents:
-        for candidate in (general, "dseg.tsv"):
-            if (folder / candidate).is_file():
-                return folder / candidate
-        if folder == root:
-            break
-    return None
-
-
 def _dates(subject: Path) -> dict[str, date]:
+    """Dates of the sessions from ``sub-X_sessions.tsv``."""
     path = subject / f"{subject.name}_sessions.tsv"
+    return dict(_acquired(path, "session_id"))
+
+
+def _scan_date(folder: Path, stem: str) -> date | None:
+    """Date of a session from its ``_scans.tsv``: that of the map, else of the first scan with a date."""
+    scans = _acquired(folder / f"{stem}_scans.tsv", "filename")
+    return next((day for name, day in scans if "_Chimap" in name), scans[0][1] if scans else None)
+
+
+def _acquired(path: Path, key: str) -> list[tuple[str, date]]:
     if not path.is_file():
-        return {}
+        return []
     table = read_table(path)
-    if not {"session_id", "acq_time"} <= set(table.columns):
-        return {}
-    dates = {}
-    for session, when in zip(table["session_id"], table["acq_time"], strict=True):
+    if not {key, "acq_time"} <= set(table.columns):
+        return []
+    dates = []
+    for name, when in zip(table[key], table["acq_time"], strict=True):
         if _blank(when):
             continue
         try:
-            dates[str(session)] = datetime.fromisoformat(str(when)).date()
+            dates.append((str(name), datetime.fromisoformat(str(when)).date()))
         except ValueError as error:
             raise InputError(
-                f"acq_time {str(when)!r} of {session} is not a date",
+                f"acq_time {str(when)!r} of {name} is not a date",
                 path.name,
                 "write it as 2026-03-31 or 2026-03-31T10:00:00",
             ) from error
