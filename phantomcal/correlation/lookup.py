@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,13 @@ def read_lookup(path: str | Path) -> pd.DataFrame:
             raise InputError(f"the lookup table has {problem} in row {row}", where, fix)
     lookup = pd.DataFrame({"index": index.astype(np.int64), "name": names})
     return lookup[lookup["index"] != 0].reset_index(drop=True)
+
+
+def lookup_of(names: Mapping[int, str]) -> pd.DataFrame | None:
+    """The names a label file itself holds as a lookup table; None when it holds none."""
+    if not names:
+        return None
+    return pd.DataFrame({"index": np.array(list(names), np.int64), "name": list(names.values())})
 
 
 def hemisphere(name: str) -> str:

@@ -16,7 +16,7 @@ from phantomcal.correlation.labels import (
     read_label_map,
     sort_voxels,
 )
-from phantomcal.correlation.lookup import hemisphere, read_lookup
+from phantomcal.correlation.lookup import hemisphere, lookup_of, read_lookup
 from phantomcal.correlation.naming import regions_of
 from phantomcal.correlation.reference import reference_of, referenced
 from phantomcal.correlation.sampling import NO_REFERENCE, Sampling
@@ -24,7 +24,7 @@ from phantomcal.correlation.spread import Spread, spread
 from phantomcal.errors import InputError
 from phantomcal.volumes import describe_grid, same_grid
 
-__all__ = ["Sampling", "hemisphere", "read_lookup", "sample_regions"]
+__all__ = ["Sampling", "hemisphere", "lookup_of", "read_lookup", "sample_regions"]
 
 # Zeros of a map rounded to few digits are single voxels; the zeros outside a map's mask hang together.
 _BACKGROUND_VOXELS = 10

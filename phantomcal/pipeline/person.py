@@ -115,8 +115,8 @@ def _sample(
     import numpy as np
     import SimpleITK as sitk
 
-    from phantomcal.correlation.regions import read_lookup, sample_regions
-    from phantomcal.volumes import read_labels
+    from phantomcal.correlation.regions import lookup_of, read_lookup, sample_regions
+    from phantomcal.volumes import on_lattice_of, read_labels
 
     session = task.session
     maps = [
@@ -132,15 +132,16 @@ def _sample(
     reference: tuple[float, float] | None = None
     for kind, labels, lookup in maps:
         inputs.append(labels.source)
-        names = None
+        names = lookup_of(labels.names)
         if lookup is not None:
             inputs.append(_input("lookup", lookup))
             names = read_lookup(lookup)
+        if names is not None:
             # One table may name the labels of both maps: what the other map holds is not missing from this one.
             others = set().union(*(found for other, found in present.items() if other != kind)) - present[kind]
             names = names[~names["index"].isin(others)]
         frame = sample_regions(
-            labels.image,
+            on_lattice_of(labels.image, qsm.image) if qsm else labels.image,
             names,
             ct=ct.image if ct else None,
             qsm=qsm.image if qsm else None,

@@ -30,20 +30,20 @@ def sample_step(
     sampling: "Sampling | None" = None,
 ) -> "pd.DataFrame":
     """`phantomcal sample`: writes the region table `out`."""
-    from phantomcal.correlation.regions import read_lookup, sample_regions
-    from phantomcal.volumes import read_ct, read_labels, read_qsm
+    from phantomcal.correlation.regions import lookup_of, read_lookup, sample_regions
+    from phantomcal.volumes import on_lattice_of, read_ct, read_labels, read_qsm
 
     if ct is None and qsm is None:
         raise InputError("nothing to sample", "", "give --ct, --qsm or both")
     table_writer(out)
     regions = read_labels(labels)
     table = lookup or _lookup_beside(labels)
-    names = read_lookup(table) if table else None
+    names = read_lookup(table) if table else lookup_of(regions.names)
     moving = read_ct(ct) if ct is not None else None
     susceptibility = read_qsm(qsm, qsm_unit) if qsm is not None else None
     measured = read_labels(mask) if mask is not None else None
     frame = sample_regions(
-        regions.image,
+        on_lattice_of(regions.image, susceptibility.image) if susceptibility else regions.image,
         names,
         ct=moving.image if moving else None,
         qsm=susceptibility.image if susceptibility else None,

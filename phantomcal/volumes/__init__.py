@@ -2,6 +2,7 @@
 
 from phantomcal.volumes.grid import corners_mm, describe_grid, same_grid, world_box_mm
 from phantomcal.volumes.read import LabelVolume, Volume, VolumeModality, read_ct, read_labels, read_magnitude, read_qsm
+from phantomcal.volumes.segmentation import on_lattice_of
 
 __all__ = [
     "LabelVolume",
@@ -9,6 +10,7 @@ __all__ = [
     "VolumeModality",
     "corners_mm",
     "describe_grid",
+    "on_lattice_of",
     "read_ct",
     "read_labels",
     "read_magnitude",

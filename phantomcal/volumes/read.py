@@ -14,6 +14,7 @@ from phantomcal.errors import InputError
 from phantomcal.results import InputFile
 from phantomcal.units import susceptibility_factor
 from phantomcal.volumes.files import SUFFIXES, read_file
+from phantomcal.volumes.segmentation import is_segmentation, read_segmentation
 
 VolumeModality = Literal["ct", "qsm", "magnitude"]
 
@@ -49,6 +50,7 @@ class LabelVolume:
     image: sitk.Image
     source: InputFile
     notes: tuple[str, ...] = ()
+    names: dict[int, str] = field(default_factory=dict)  # where the file itself names its labels
 
 
 def read_ct(path: str | Path) -> Volume:
@@ -138,7 +140,7 @@ def read_magnitude(path: str | Path) -> Volume:
 
 
 def read_labels(path: str | Path) -> LabelVolume:
-    """Read a label map of whole numbers from 0.
+    """Read a label map of whole numbers from 0; a segmentation of 3D Slicer (``.seg.nrrd``) names its labels itself.
 
     Raises
     ------
@@ -149,6 +151,9 @@ def read_labels(path: str | Path) -> LabelVolume:
         raise InputError(
             "a label map is read from a file, not a folder", "the labels given", "give a NIfTI, MHA or NRRD file"
         )
+    if is_segmentation(path) and Path(path).is_file():
+        drawn, names = read_segmentation(Path(path))
+        return LabelVolume(drawn, _file_source("labels", Path(path)), names=names)
     image, source, notes, _ = _read(path, "labels")
     values = sitk.GetArrayViewFromImage(image)
     where = source.name
@@ -190,9 +195,13 @@ def _read(path: str | Path, role: str) -> tuple[sitk.Image, InputFile, tuple[str
     if place.suffix.lower() in (".dcm", ".ima"):
         raise InputError("a single DICOM slice", place.name, "give the folder of the series")
     image, notes = read_file(place)
-    with place.open("rb") as stream:
+    return image, _file_source(role, place), notes, None
+
+
+def _file_source(role: str, path: Path) -> InputFile:
+    with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return image, InputFile(role=role, name=place.name, sha256=digest), notes, None
+    return InputFile(role=role, name=path.name, sha256=digest)
 
 
 def _as_float(image: sitk.Image) -> sitk.Image:
