@@ -39,6 +39,15 @@ from phantomcal.results.calibration import Calibration
 from phantomcal.results.comparison import ComparisonRow, RegionAgreement, RegionComparison
 from phantomcal.results.concentration import ConcentrationReading, Concentrations, SampleVerdict
 from phantomcal.results.correlation import Correlation, InfluentialRow, RegionCorrelation
+from phantomcal.results.decomposition import (
+    BaselineUsed,
+    DecomposedLesion,
+    DecomposedMaterial,
+    DecomposedRegion,
+    Decomposition,
+    LesionMass,
+    MassPart,
+)
 from phantomcal.results.diagnosis import VialDiagnosis
 from phantomcal.results.history import Comparison, History, HistoryChart, HistoryEntry, HistoryEvent
 from phantomcal.results.lesions import (
@@ -61,6 +70,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Alignment",
     "AreaComparison",
+    "BaselineUsed",
     "Behaviour",
     "Budget",
     "BudgetEntry",
@@ -73,6 +83,10 @@ __all__ = [
     "Concentrations",
     "Correlation",
     "Cutoff",
+    "DecomposedLesion",
+    "DecomposedMaterial",
+    "DecomposedRegion",
+    "Decomposition",
     "Detection",
     "DiagnosticTable",
     "Direction",
@@ -89,6 +103,7 @@ __all__ = [
     "LandmarkDistance",
     "LandmarkError",
     "LesionComposition",
+    "LesionMass",
     "LesionRule",
     "LesionVerdict",
     "LikelihoodRatio",
@@ -97,6 +112,7 @@ __all__ = [
     "LineSummary",
     "LogisticFeature",
     "LogisticModel",
+    "MassPart",
     "Modality",
     "PairedCalls",
     "PairedTest",
