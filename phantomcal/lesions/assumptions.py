@@ -34,13 +34,15 @@ class Assumptions:
     blood_hu_span : float
         Blood adds 0 (resorbed) to this (clotted: 90 HU), evenly: what attenuates is protein, not iron.
     blood_ppm_median, blood_ppm_log_sd : float
-        Susceptibility that blood adds, log-normal: 95 % between 0.05 and 1.2 ppm, from faint haemosiderin to
-        deoxygenated clot.
+        Susceptibility that blood adds, log-normal: 95 % between 0.07 and 2.3 ppm, from faint haemosiderin to
+        deoxygenated clot (means of 0.4 to 1.3 ppm by stage, Chang et al. 2016, 10.1002/jmri.25143).
     calcium_hu_median, calcium_hu_log_sd : float
-        CT number that calcium adds, log-normal: 95 % between 14 and 470 HU.
+        CT number that calcium adds, log-normal: 95 % between 17 and 580 HU (lesions of 180 +- 32 HU, Oshima et al.
+        2020, 10.1148/radiol.2019182934; choroid plexus of 60 to 100 HU; thin ones read less).
     calcium_ppm_per_hu, calcium_log_sd : float
-        Its susceptibility per HU, log-normal: calcium carbonate gives -0.0008, calcium chloride -0.0013, bone about
-        -0.002, calcified choroid plexus above its surroundings -0.002 to -0.004. A calibration replaces the median.
+        Its susceptibility per HU, log-normal: calcium carbonate gives -0.0008, calcium chloride -0.0013, bone -0.0020
+        (Diefenbach et al. 2018, 10.1002/mrm.27531), calcified choroid plexus above its surroundings -0.002 to -0.004.
+        A calibration scales or replaces the median.
     iron_hu_per_ppm : float
         Attenuation of the iron itself, which is small: 0.247 HU over 0.0813 ppm per mmol/L of ferritin iron.
     qsm_scale, qsm_scale_sd : float
@@ -70,9 +72,9 @@ class Assumptions:
     local_hu_sd: float = 3.0
     local_ppm_sd: float = 0.015
     blood_hu_span: float = 57.0
-    blood_ppm_median: float = 0.25
-    blood_ppm_log_sd: float = 0.8
-    calcium_hu_median: float = 80.0
+    blood_ppm_median: float = 0.4
+    blood_ppm_log_sd: float = 0.9
+    calcium_hu_median: float = 100.0
     calcium_hu_log_sd: float = 0.9
     calcium_ppm_per_hu: float = -0.0018
     calcium_log_sd: float = 0.4
@@ -138,8 +140,8 @@ def assumptions_for(
 ) -> tuple[Assumptions, list[str]]:
     """Assumptions with what a calibration measured put in, and what it could not tell, in words.
 
-    The calcium line of CT and QSM give calcium's direction in the plane of HU and ppm, with the covariance of both
-    slopes; a paramagnetic line gives the scale of the map against physics; the scatter of vials about their lines
+    The calcium lines of CT and QSM give calcium's direction in the plane of HU and ppm, with the errors of both slopes
+    (for vials of hydroxyapatite directly, for other salts by their ratio to physics); a paramagnetic line gives the scale of the map against physics; the scatter of vials about their lines
     beyond noise is that of any place in a scan.
 
     Parameters
@@ -171,15 +173,15 @@ def assumptions_for(
     name = _first({material for material, _ in lines if _both(lines, material)}, _CALCIUM)
     if name is not None and _opposed(lines[name, "ct"], lines[name, "qsm"]):
         ct, qsm = lines[name, "ct"], lines[name, "qsm"]
-        relative = np.hypot(_relative(ct), _relative(qsm))
+        slope, words = _calcium_slope(name, ct, qsm, known.calcium_ppm_per_hu)
         known = replace(
             known,
-            calcium_ppm_per_hu=qsm.slope / ct.slope,
-            calcium_log_sd=float(np.hypot(known.calcium_log_sd, relative)),
+            calcium_ppm_per_hu=slope,
+            calcium_log_sd=float(np.hypot(known.calcium_log_sd, np.hypot(_relative(ct), _relative(qsm)))),
             scatter_hu=_scatter(ct),
             scatter_ppm=_scatter(qsm),
         )
-        told.append(f"calcium's line from {name}: {qsm.slope / ct.slope:.3g} ppm per HU")
+        told.append(words)
     else:
         warnings.append(
             "the calibration has no calcium line with rising HU and falling ppm: calcium is taken from physics"
@@ -209,6 +211,22 @@ def _both(lines: Mapping[Any, Line], material: str) -> bool:
 
 def _opposed(ct: Line, qsm: Line) -> bool:
     return ct.slope > 0 > qsm.slope and ct.abscissa_unit == qsm.abscissa_unit
+
+
+def _calcium_slope(name: str, ct: Line, qsm: Line, physics: float) -> tuple[float, str]:
+    """Calcium's ppm per HU on this scanner, and how it was come by.
+
+    Lesions hold hydroxyapatite. Vials of it tell directly; vials of another salt tell how the scanners' scales compare
+    with what physics expects of that salt, which is carried over.
+    """
+    measured = qsm.slope / ct.slope
+    if "apatite" in name.lower() or ct.slope_ratio is None or qsm.slope_ratio is None or ct.slope_ratio <= 0:
+        return measured, f"calcium's line is that of {name}: {measured:.3g} ppm per HU"
+    scaled = physics * qsm.slope_ratio / ct.slope_ratio
+    return scaled, (
+        f"calcium's line is {physics:.3g} ppm per HU, scaled to {scaled:.3g} by what {name} reads of physics "
+        f"(QSM {qsm.slope_ratio:.3g}, CT {ct.slope_ratio:.3g})"
+    )
 
 
 def _relative(line: Line) -> float:

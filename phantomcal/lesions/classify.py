@@ -146,8 +146,7 @@ def classification_frame(record: Classification, frame: pd.DataFrame) -> pd.Data
     for evidence in EVIDENCE:
         for name in ("haemorrhage", "calcification"):
             added[f"probability_{name}_{evidence}"] = [
-                getattr(v.by_modality[evidence], name) if evidence in v.by_modality else None  # type: ignore[index]
-                for v in lesions
+                getattr(v.by_modality[evidence], name) if evidence in v.by_modality else None for v in lesions
             ]
     if any(v.composition for v in lesions):
         added["iron_share"] = [v.composition.iron_share if v.composition else None for v in lesions]

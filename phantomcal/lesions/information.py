@@ -46,7 +46,7 @@ def information_gains(
         mean = float(gained.mean())
         gains.append(
             InformationGain(
-                evidence=evidence,  # type: ignore[arg-type]
+                evidence=evidence,
                 n=int(gained.size),
                 n_subjects=n_subjects,
                 gained_bits=mean,
