@@ -1,1 +1,1 @@
-"""How well a call or a score tells two classes apart, with intervals."""
+"""How right are calls, scores and probabilities? Tables, ROC, cut-offs, paired comparisons, kappa, calibration."""
