@@ -140,9 +140,9 @@ def assumptions_for(
 ) -> tuple[Assumptions, list[str]]:
     """Assumptions with what a calibration measured put in, and what it could not tell, in words.
 
-    The calcium lines of CT and QSM give calcium's direction in the plane of HU and ppm, with the errors of both slopes
-    (for vials of hydroxyapatite directly, for other salts by their ratio to physics); a paramagnetic line gives the scale of the map against physics; the scatter of vials about their lines
-    beyond noise is that of any place in a scan.
+    The calcium lines of CT and QSM give calcium's direction in the plane of HU and ppm, with the errors of both slopes:
+    vials of hydroxyapatite directly, other salts by their ratio to physics. A paramagnetic line gives the scale of the
+    map against physics. The scatter of vials about their lines beyond noise is that of any place in a scan.
 
     Parameters
     ----------

@@ -51,14 +51,17 @@ from phantomcal.results.decomposition import (
 from phantomcal.results.diagnosis import VialDiagnosis
 from phantomcal.results.history import Comparison, History, HistoryChart, HistoryEntry, HistoryEvent
 from phantomcal.results.lesions import (
+    CallerAccuracy,
     Classification,
     ClassProbabilities,
     InformationGain,
     LesionComposition,
+    LesionJudgement,
     LesionRule,
     LesionVerdict,
     LogisticFeature,
     LogisticModel,
+    ReaderAgreement,
     RuleOutcome,
 )
 from phantomcal.results.lines import Detection, Line, LineAlternative, LineSummary, VialInfluence
@@ -75,6 +78,7 @@ __all__ = [
     "Budget",
     "BudgetEntry",
     "Calibration",
+    "CallerAccuracy",
     "ClassProbabilities",
     "Classification",
     "Comparison",
@@ -103,6 +107,7 @@ __all__ = [
     "LandmarkDistance",
     "LandmarkError",
     "LesionComposition",
+    "LesionJudgement",
     "LesionMass",
     "LesionRule",
     "LesionVerdict",
@@ -118,6 +123,7 @@ __all__ = [
     "PairedTest",
     "Proportion",
     "Provenance",
+    "ReaderAgreement",
     "Record",
     "RegionAgreement",
     "RegionComparison",

@@ -4,6 +4,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from phantomcal.results.accuracy import (
+    AreaComparison,
+    Cutoff,
+    DiagnosticTable,
+    Kappa,
+    PairedCalls,
+    Reliability,
+    RocResult,
+)
 from phantomcal.results.base import SCHEMA_VERSION, Interval, Provenance, Record
 
 LesionClass = Literal["haemorrhage", "calcification", "mixed", "undetermined"]
@@ -119,6 +128,41 @@ class LogisticModel(Record):
     note: str = ""
 
 
+class CallerAccuracy(Record):
+    """One way of calling lesions against the truth; haemorrhage is the positive class, calcification the other."""
+
+    name: str
+    n: int
+    n_undetermined: int = Field(description="Without a class at the threshold")
+    every_lesion: DiagnosticTable = Field(description="Each lesion called by the likelier of the two classes")
+    decided: DiagnosticTable | None = Field(None, description="Only lesions with a class; null when there are too few")
+    roc: RocResult | None = None
+    reliability: Reliability | None = None
+
+
+class ReaderAgreement(Record):
+    """Two who named the lesions."""
+
+    first: str
+    second: str
+    kappa: Kappa
+
+
+class LesionJudgement(Record):
+    """The classes against `truth`."""
+
+    n: int = Field(description="Lesions whose truth is haemorrhage or calcification")
+    n_subjects: int
+    handling: str = Field(description="What was done with undetermined lesions and other classes")
+    confusion: dict[str, dict[str, int]] = Field(description="Count by truth, then verdict; all labelled lesions")
+    callers: list[CallerAccuracy]
+    cutoffs: list[Cutoff] = Field(default_factory=list, description="Of the plain readings")
+    areas: list[AreaComparison] = Field(default_factory=list, description="DeLong, on lesions with both readings")
+    paired: list[PairedCalls] = Field(default_factory=list, description="McNemar, on lesions with both readings")
+    agreement: list[ReaderAgreement] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+
 class LesionRule(Record):
     """A rule in words, with where its limit comes from."""
 
@@ -140,6 +184,6 @@ class Classification(Record):
     information: list[InformationGain] = Field(default_factory=list)
     logistic: list[LogisticModel] = Field(default_factory=list)
     extraction: dict[str, Any] = Field(default_factory=dict, description="How lesions were found, where they were")
-    judgement: dict[str, Any] = Field(default_factory=dict, description="Against `truth`, where the table has it")
+    judgement: LesionJudgement | None = Field(None, description="Against `truth`, where the table has it")
     warnings: list[str] = Field(default_factory=list)
     provenance: Provenance | None = None
