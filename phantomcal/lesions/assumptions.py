@@ -14,6 +14,19 @@ CLASSES = ("haemorrhage", "calcification", "mixed", "nothing")
 DEFAULT_PRIOR: Mapping[str, float] = {"haemorrhage": 0.47, "calcification": 0.47, "mixed": 0.03, "nothing": 0.03}
 THRESHOLD = 0.9
 
+_POSITIVE = (
+    "_median",
+    "_log_sd",
+    "tissue_hu_sd",
+    "tissue_ppm_sd",
+    "local_hu_sd",
+    "local_ppm_sd",
+    "_scale",
+    "_diameter_mm",
+)
+_NOT_NEGATIVE = ("_scale_sd", "_span", "registration_mm", "partial_volume", "floor_ppm", "floor_hu", "scatter_hu",
+                 "scatter_ppm", "unknown_ppm", "unknown_hu")  # fmt: skip
+
 # Names that calibrations give to calcium and to what calibrates the scale of a map; the nearest to tissue first.
 _CALCIUM = ("hydroxyapatite", "calcium", "caco3", "cacl2", "ca")
 _IRON = ("ferritin", "iron", "fe")
@@ -95,13 +108,35 @@ class Assumptions:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            spread = name.endswith(("_sd", "_median", "_span", "_mm", "partial_volume", "_ppm_floor"))
-            if spread and not value >= 0:
+            if isinstance(value, float) and not np.isfinite(value):
+                raise InputError(f"{name} cannot be {value:g}", "the assumptions", "give a number")
+            if name.endswith(_POSITIVE) and not value > 0:
+                raise InputError(f"{name} cannot be {value:g}", "the assumptions", "give a number above 0")
+            if name.endswith(_NOT_NEGATIVE) and not value >= 0:
                 raise InputError(f"{name} cannot be {value:g}", "the assumptions", "give 0 or more")
+        if not self.calcium_ppm_per_hu < 0:
+            raise InputError(
+                f"calcium_ppm_per_hu cannot be {self.calcium_ppm_per_hu:g}", "the assumptions", "calcium is diamagnetic"
+            )
 
     def parameters(self) -> dict[str, Any]:
         """Every number, for the record."""
         return asdict(self)
+
+
+def assumptions_from(numbers: Mapping[str, float]) -> Assumptions:
+    """The defaults with some numbers replaced by name.
+
+    Raises
+    ------
+    InputError
+        A name that is no number of `Assumptions`, or an impossible value.
+    """
+    known = [name for name, value in asdict(Assumptions()).items() if isinstance(value, float)]
+    wrong = sorted(set(numbers) - set(known))
+    if wrong:
+        raise InputError(f"no assumption {wrong[0]!r}", "--assume", f"choose from {', '.join(known)}")
+    return replace(Assumptions(), **{name: float(value) for name, value in numbers.items()})  # type: ignore[arg-type]
 
 
 def prior_of(given: Mapping[str, float] | None) -> dict[str, float]:

@@ -165,14 +165,14 @@ def _decided(name: str, lesions: Sequence[LesionVerdict], threshold: float) -> B
 
 
 def _cutoffs(lesions: Sequence[LesionVerdict], notes: list[str]) -> list[Cutoff]:
-    """Best cut-offs of the readings themselves: susceptibility upwards, HU downwards."""
+    """Best cut-offs of the readings themselves: haemorrhage from a susceptibility on, and up to a CT number."""
     found = []
     for name, sign in (("qsm_ppm", 1.0), ("ct_hu", -1.0)):
         chosen = [v for v in lesions if getattr(v, name) is not None]
         if not _two_classes(chosen):
             continue
         values = sign * np.array([getattr(v, name) for v in chosen], dtype=np.float64)
-        label = "susceptibility, ppm" if name == "qsm_ppm" else "minus CT number, HU"
+        label = "susceptibility, ppm (from)" if name == "qsm_ppm" else "CT number, HU (up to)"
         cutoff = _tried(
             lambda chosen=chosen, values=values, label=label: best_cutoff(  # type: ignore[misc]
                 _truth(chosen), values, _subjects(chosen), name=label
@@ -180,7 +180,15 @@ def _cutoffs(lesions: Sequence[LesionVerdict], notes: list[str]) -> list[Cutoff]
             notes,
             label,
         )
-        found += [cutoff] if cutoff is not None else []
+        if cutoff is not None:
+            ends = cutoff.cutoff_ci95
+            found.append(
+                cutoff
+                if sign > 0
+                else cutoff.model_copy(
+                    update={"cutoff": -cutoff.cutoff, "cutoff_ci95": None if ends is None else (-ends[1], -ends[0])}
+                )
+            )
     return found
 
 

@@ -12,7 +12,8 @@ Feature = Literal["qsm_ppm", "ct_hu"]
 Evidence = Literal["qsm", "ct", "both"]
 
 LEAST_OF_A_CLASS = 5
-PENALTY = 1.0
+# Coefficients of a standardised reading lie within about 6 (two SDs, root of 10): steep enough for any real contrast.
+PENALTY = 10.0
 FEATURES: dict[Evidence, tuple[Feature, ...]] = {
     "qsm": ("qsm_ppm",),
     "ct": ("ct_hu",),
@@ -73,7 +74,8 @@ def fit_logistic(
     References
     ----------
     le Cessie S, van Houwelingen JC. Ridge estimators in logistic regression. Appl Stat 1992;41:191-201,
-    doi 10.2307/2347628.
+    doi 10.2307/2347628. Gelman A, Jakulin A, Pittau MG, Su YS. A weakly informative default prior distribution for
+    logistic and other regression models. Ann Appl Stat 2008;2:1360-1383, doi 10.1214/08-AOAS191 (why a modest one).
     """
     from sklearn.linear_model import LogisticRegression
 

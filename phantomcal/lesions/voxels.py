@@ -25,6 +25,7 @@ NAMED_FROM = 0.9
 _AIM_PPM, _AIM_HU = 0.02, 6.0
 _WIDTHS = (0.0, 1.0, 1.5, 2.0)
 _LEAST_SHARE = 0.05
+_LEAST_LIFT_HU = 15.0
 _LEAST_EFFECTIVE = 6.0
 _RIM_P = 0.05
 _PRIOR: Mapping[str, float] = {"haemorrhage": 0.45, "calcification": 0.45, "mixed": 0.05, "nothing": 0.05}
@@ -165,10 +166,12 @@ def _one(
         voxel_noise_ppm=noise_ppm,
         voxel_noise_hu=None if hu is None else noise_hu,
     )
-    return Inside(_worded(composition, smooth_hu, kinds, hu is not None), kinds, box)
+    return Inside(_worded(composition, smooth_hu, kinds, background[0]), kinds, box)
 
 
-def _worded(found: LesionComposition, hu: Array | None, kinds: NDArray[np.uint8], has_ct: bool) -> LesionComposition:
+def _worded(
+    found: LesionComposition, hu: Array | None, kinds: NDArray[np.uint8], background_hu: float
+) -> LesionComposition:
     """The pattern, where the data support one."""
     two = found.iron_share_ci95[0] > _LEAST_SHARE and found.calcium_share_ci95[0] > _LEAST_SHARE
     if found.n_effective < _LEAST_EFFECTIVE:
@@ -177,13 +180,16 @@ def _worded(found: LesionComposition, hu: Array | None, kinds: NDArray[np.uint8]
         )
     if not two:
         return found
-    if not has_ct or hu is None:
+    if hu is None:
         note = "iron-like and calcium-like voxels, but without CT not told from streaks of the reconstruction"
         return found.model_copy(update={"note": note})
-    calcium = hu[kinds == CALCIUM]
-    # Clotted blood reaches 90 HU: only density beyond it shows calcium beside blood.
-    if float(np.median(calcium)) <= 100.0:
-        return found.model_copy(update={"note": "calcium-like voxels are no denser than clotted blood"})
+    # A streak of the reconstruction is diamagnetic but no denser than tissue.
+    lift = float(np.median(hu[kinds == CALCIUM])) - background_hu
+    if not lift > max(_LEAST_LIFT_HU, 3.0 * (found.voxel_noise_hu or 0.0)):
+        note = (
+            f"calcium-like voxels are only {lift:.0f} HU above the surroundings: may be streaks of the reconstruction"
+        )
+        return found.model_copy(update={"note": note})
     pattern = "blood and calcium side by side"
     if found.rim_p is not None and found.rim_p < _RIM_P and found.calcium_share_rim is not None:
         outward = found.calcium_share_rim > (found.calcium_share_core or 0.0)
