@@ -106,7 +106,7 @@ def _test(measure: str, a: BoolArray, b: BoolArray, subjects: IntArray | None) -
         table = [[known["both_right"], only_a], [only_b, known["both_wrong"]]]
         exact, plain = tested(table, exact=True), tested(table, exact=False, correction=False)
         p_exact = min(float(exact.pvalue), 1.0)
-        tie = float(stats.binom.pmf(only_a, only_a + only_b, 0.5))
+        tie = float(stats.binom.pmf(min(only_a, only_b), only_a + only_b, 0.5))
         return PairedTest(
             **known,
             difference=difference,

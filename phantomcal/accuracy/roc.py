@@ -131,7 +131,7 @@ def roc(
         Of the score.
     scale : {"auto", "plain", "logit"}
         Of the interval: symmetric about the area, or about its logit, which stays within 0 and 1. ``auto`` takes the
-        logit for areas beyond 0.1 and 0.9 and where a symmetric interval would leave 0 to 1.
+        logit for clustered cases, for areas beyond 0.1 and 0.9, and where a symmetric interval would leave 0 to 1.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def roc(
         return RocResult(**known, auc_se=None, auc_ci95=None, method=method, note=trouble)
     error = float(np.sqrt(variance))
     deviate = float(stats.norm.ppf(0.975) if np.isinf(found.dof) else stats.t.ppf(0.975, found.dof))
-    interval, words = _interval(area, error, deviate, scale)
+    interval, words = _interval(area, error, deviate, "logit" if scale == "auto" and numbers is not None else scale)
     return RocResult(**known, auc_se=error, auc_ci95=interval, method=method + words, note=few_subjects(numbers))
 
 
@@ -303,10 +303,10 @@ def _several(
 
 def holm(p: list[float | None]) -> list[float | None]:
     """P values adjusted by Holm; None stays None and does not count."""
-    tested = [value for value in p if value is not None]
-    if not tested:
-        return list(p)
-    from statsmodels.stats.multitest import multipletests
-
-    adjusted = iter(multipletests(tested, method="holm")[1])
-    return [None if value is None else float(next(adjusted)) for value in p]
+    # Not statsmodels' multipletests, which collects garbage at every call: a tenth of a second for two numbers.
+    adjusted, largest = list(p), 0.0
+    tested = sorted((value, place) for place, value in enumerate(p) if value is not None)
+    for rank, (value, place) in enumerate(tested):
+        largest = max(largest, value * (len(tested) - rank))
+        adjusted[place] = min(largest, 1.0)
+    return adjusted

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phantomcal.accuracy.roc import areas, compare_areas, equal_areas, roc
+from phantomcal.accuracy.roc import areas, compare_areas, equal_areas, holm, roc
 from phantomcal.errors import InputError
 from tests.accuracy.made import clustered_cases
 
@@ -171,3 +171,9 @@ def test_a_hundred_thousand_cases_are_quick(rng: np.random.Generator) -> None:
     found = roc(truth, score + truth)
     assert found.auc == pytest.approx(0.7602, abs=0.006)
     assert len(found.points) <= 400
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.04, None, 0.01, 0.03]) == pytest.approx([0.06, None, 0.03, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([None]) == [None]
