@@ -192,10 +192,16 @@ def _perform(task: _Task) -> tuple[str, dict[str, Any]]:
     write_image(head.ct, base / "ct" / f"{task.name}_ct.nii.gz")
     _write_map(head.qsm, head.magnitude, head_sidecar(head), base, task.name)
     labels = task.folder / "derivatives" / REGIONS_FOLDER / task.name / "anat"
-    write_image(head.labels, labels / f"{task.name}_space-Chimap_dseg.nii.gz")
+    _write_labels(head.labels, "regions", labels / f"{task.name}_space-Chimap_dseg", task.name)
     if task.lesions:
-        write_image(head.lesion_labels, labels / f"{task.name}_space-Chimap_label-lesion_dseg.nii.gz")
+        _write_labels(head.lesion_labels, "lesions", labels / f"{task.name}_space-Chimap_label-lesion_dseg", task.name)
     return task.name, head.truth
+
+
+def _write_labels(labels: Any, what: str, stem: Path, name: str) -> None:
+    write_image(labels, stem.with_name(f"{stem.name}.nii.gz"))
+    sidecar = {"Description": f"{what} of the simulated anatomy", "SpatialReference": f"bids:raw:{name}/anat/{name}_Chimap.nii.gz"}
+    write_text(to_json(sidecar), stem.with_name(f"{stem.name}.json"))
 
 
 def _write_map(chi: Any, magnitude: Any, sidecar: dict[str, Any], base: Path, name: str) -> None:
@@ -227,7 +233,11 @@ def _write_tables(folder: Path, names: list[str], protocol: str, rng: np.random.
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "phantomcal"}],
+        "DatasetLinks": {"raw": "../.."},
     }
     write_text(to_json(derivative), folder / "derivatives" / REGIONS_FOLDER / "dataset_description.json")
+    # What BIDS has no name for yet, so that its validator reads the rest.
+    write_text("**/ct\n**/ct/**\n", folder / ".bidsignore")
+    write_text("*_label-lesion_dseg.*\n", folder / "derivatives" / REGIONS_FOLDER / ".bidsignore")
     lookup = pd.DataFrame({"index": list(LABELS.values()), "name": list(LABELS)})
     write_lookup(lookup, folder / "derivatives" / REGIONS_FOLDER / "dseg.tsv")

@@ -70,10 +70,12 @@ def _qsm_transform(given: str | None) -> "sitk.Transform | None":
 
 
 def _lookup_beside(labels: str) -> Path | None:
-    """dseg.tsv beside the label map, or the TSV of the same name."""
+    """The TSV of the label map's name, or dseg.tsv beside it unless the labels are named in their own file."""
     path = Path(labels)
-    stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return next((p for p in (path.with_name(f"{stem}.tsv"), path.with_name("dseg.tsv")) if p.is_file()), None)
+    segmentation = path.name.lower().endswith(".seg.nrrd")
+    stem = path.name.removesuffix(".gz").rsplit(".", 1)[0].removesuffix(".seg")
+    tables = [path.with_name(f"{stem}.tsv"), *([] if segmentation else [path.with_name("dseg.tsv")])]
+    return next((p for p in tables if p.is_file()), None)
 
 
 def table_writer(path: Path) -> Any:

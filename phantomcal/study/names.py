@@ -157,6 +157,8 @@ def _lookup(root: Path, labels: Path | None) -> Path | None:
     own = labels.with_name(f"{name}.tsv")
     if own.is_file():
         return own
+    if labels.name.lower().endswith(".seg.nrrd"):
+        return None  # it names its labels itself
     lesion = "label-lesion" in name or "seg-lesions" in name
     general = ("label-lesion_dseg.tsv", "seg-lesions_dseg.tsv", "dseg.tsv") if lesion else ("dseg.tsv",)
     for folder in labels.parents:
