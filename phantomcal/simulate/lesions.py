@@ -17,14 +17,13 @@ from phantomcal.simulate.lesions_imaging import (
     Vein,
     clean_patch,
     inverted_patch,
-    lesion_points,
     lesion_samples,
 )
 from phantomcal.simulate.lesions_options import EVEN, KINDS, Kind, LesionOptions
 from phantomcal.simulate.lesions_physics import HOSTS, STAGES, Content, draw_blood, draw_calcification, pick
-from phantomcal.simulate.lesions_shape import LesionShape, draw_shape, surface_distance
+from phantomcal.simulate.lesions_shape import LesionShape, draw_shape
 from phantomcal.simulate.lesions_table import lesion_table, simulated_calibration
-from phantomcal.simulate.lesions_truth import LESION_LABEL, RING_LABEL, LesionTruth, SimulatedLesion, truth_of
+from phantomcal.simulate.lesions_truth import LesionTruth, SimulatedLesion, truth_of
 from phantomcal.simulate.shapes import Array32, Grid, Triple, to_image
 from phantomcal.simulate.smooth import smooth_noise
 
@@ -284,14 +283,11 @@ def _map(
 
 
 def _labels(shape: LesionShape, grid: Grid, to_lesion: tuple[Floats, Floats]) -> npt.NDArray[np.uint8]:
-    """The lesion as a reader would outline it, and a ring of tissue around it."""
+    """The lesion as a careful reader would outline it."""
     filled, _, box = lesion_samples(shape, grid, to_lesion, PatchSettings((0.0, 0.0, 0.0)))
     share = np.sum(filled, axis=0)
     labels = np.zeros(grid.shape, np.uint8)
-    distance = surface_distance(shape, lesion_points(grid, to_lesion))
-    labels[(distance > 2.0) & (distance < 5.0)] = RING_LABEL
-    chosen = share >= min(0.5, float(share.max()))
-    labels[box][chosen] = LESION_LABEL
+    labels[box][share >= min(0.5, float(share.max()))] = 1
     return labels
 
 

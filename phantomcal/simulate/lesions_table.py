@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from phantomcal import __version__
-from phantomcal.correlation.regions import sample_regions
 from phantomcal.errors import InputError
+from phantomcal.lesions.measure import measure_lesions
 from phantomcal.materials import expected_ct_slope, expected_qsm_slope
 from phantomcal.phantom.fitting.appraise import appraised
 from phantomcal.phantom.fitting.lines import build_line
 from phantomcal.results import Calibration, Line, Provenance, VialMeasurement
 from phantomcal.simulate.lesions_physics import CALCIUM_PER_HYDROXYAPATITE, CALCIUM_PPM_PER_MMOL_PER_L, Scanner
-from phantomcal.simulate.lesions_truth import LESION_LABEL, RING_LABEL, SimulatedLesion
+from phantomcal.simulate.lesions_truth import SimulatedLesion
 
 # Substance, levels in mmol/L: those of the protocol simulated-gd-ca, then what other phantoms may hold.
 SERIES: Mapping[str, tuple[str, tuple[float, ...]]] = {
@@ -24,48 +24,44 @@ SERIES: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "hydroxyapatite": ("hydroxyapatite", (0.0, 25.0, 50.0, 100.0, 200.0, 400.0)),
 }
 _CELSIUS, _FIELD_TESLA = 20.0, 3.0
-_LOOKUP = pd.DataFrame({"index": [LESION_LABEL, RING_LABEL], "name": ["lesion", "surroundings"]})
+_FIRST = ("subject_id", "lesion_id", "ct_hu", "qsm_ppm", "ct_sd_hu", "qsm_sd_ppm", "n_voxels", "truth")
 _TRUE = ("diameter_mm", "calcium_mg", "iron_mg", "ferritin_equivalent_iron_mg", "stage", "host")
 
 
 def lesion_table(
     lesions: Sequence[SimulatedLesion], *, background: bool = True, with_truth: bool = True
 ) -> pd.DataFrame:
-    """Sample CT and QSM in every lesion, as `phantomcal sample` does with the transform that is believed.
+    """Measure every lesion in CT and QSM with the transform that is believed, as `phantomcal classify` does.
 
     Parameters
     ----------
     lesions : sequence of SimulatedLesion
     background : bool
-        Whether to add what the ring of tissue around each lesion reads.
+        Whether to keep what the tissue around each lesion reads, ``ct_background_hu`` and ``qsm_background_ppm``.
     with_truth : bool
-        Whether to add ``true_`` columns: size, masses, stage and tissue. ``truth`` itself is always there, empty for
-        tissue without a lesion.
+        Whether to add ``true_`` columns: size, masses, stage, tissue, misregistration. ``truth`` itself is always
+        there, ``nothing`` for tissue without a lesion.
 
     Returns
     -------
     pandas.DataFrame
-        ``subject_id, lesion_id, ct_hu, qsm_ppm, ct_sd_hu, qsm_sd_ppm, n_voxels, truth, ct_sem_hu, qsm_sem_ppm,
-        volume_mm3, ct_n_effective, qsm_n_effective``, then ``ct_background_hu, qsm_background_ppm``.
+        ``subject_id, lesion_id, ct_hu, qsm_ppm, ct_sd_hu, qsm_sd_ppm, n_voxels, truth``, then the other columns of
+        `phantomcal.lesions.measure.measure_lesions`.
     """
     rows = []
     for lesion in lesions:
-        regions = sample_regions(lesion.labels, _LOOKUP, ct=lesion.ct, qsm=lesion.qsm, transform=lesion.ct_from_mr)
-        read, ring = (regions[regions["roi"] == name].iloc[0] for name in _LOOKUP["name"])
-        row: dict[str, Any] = {"subject_id": lesion.subject_id, "lesion_id": lesion.lesion_id}
-        for name in ("ct_hu", "qsm_ppm", "ct_sd_hu", "qsm_sd_ppm", "n_voxels"):
-            row[name] = read[name]
-        row["truth"] = "" if lesion.truth.kind == "none" else lesion.truth.kind
-        for name in ("ct_sem_hu", "qsm_sem_ppm", "volume_mm3", "ct_n_effective", "qsm_n_effective"):
-            row[name] = read[name]
-        if background:
-            row["ct_background_hu"] = ring["ct_hu"]
-            row["qsm_background_ppm"] = ring["qsm_ppm"]
+        found = measure_lesions(lesion.lesion_labels, ct=lesion.ct, qsm=lesion.qsm, transform=lesion.ct_from_mr)
+        row: dict[str, Any] = {"subject_id": lesion.subject_id, **found.iloc[0].to_dict()}
+        row |= {"lesion_id": lesion.lesion_id, "truth": "nothing" if lesion.truth.kind == "none" else lesion.truth.kind}
         if with_truth:
             row |= {f"true_{name}": getattr(lesion.truth, name) for name in _TRUE}
             row["true_misregistration_mm"] = float(np.linalg.norm(lesion.truth.misregistration_mm))
         rows.append(row)
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    if not background:
+        frame = frame.drop(columns=[c for c in frame.columns if "_background_" in c])
+    first = [c for c in _FIRST if c in frame.columns]
+    return frame[[*first, *(c for c in frame.columns if c not in (*_FIRST, "label"))]]
 
 
 def simulated_calibration(

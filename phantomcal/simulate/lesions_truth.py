@@ -22,8 +22,6 @@ from phantomcal.simulate.shapes import Triple
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-LESION_LABEL, RING_LABEL = 1, 2
-
 
 @dataclass(frozen=True)
 class LesionTruth:
@@ -97,9 +95,9 @@ class SimulatedLesion:
         HU, int16, in the CT's world.
     qsm : SimpleITK.Image
         ppm, float32, in the MR's world.
-    labels : SimpleITK.Image
-        On the grid of `qsm`, uint8: 1 where the lesion fills at least half a voxel (the fullest voxel when none is),
-        2 in a ring of tissue 2 to 5 mm from its surface.
+    lesion_labels : SimpleITK.Image
+        On the grid of `qsm`, uint8: 1 where the lesion fills at least half a voxel (the fullest voxel when it fills
+        none to half), as a careful reader would outline it.
     ct_from_mr : SimpleITK.Euler3DTransform
         As believed: takes MR world points to CT world points.
     true_ct_from_mr : SimpleITK.Euler3DTransform
@@ -110,15 +108,10 @@ class SimulatedLesion:
     lesion_id: str
     ct: "sitk.Image"
     qsm: "sitk.Image"
-    labels: "sitk.Image"
+    lesion_labels: "sitk.Image"
     ct_from_mr: "sitk.Euler3DTransform"
     true_ct_from_mr: "sitk.Euler3DTransform"
     truth: LesionTruth
-
-    @property
-    def lesion_labels(self) -> "sitk.Image":
-        """The lesion alone: 1, and 0 elsewhere."""
-        return self.labels == LESION_LABEL
 
 
 def truth_of(
