@@ -67,7 +67,7 @@ def classify(
         typer.Option("--assume", help="NAME=NUMBER behind the likelihood, e.g. registration_mm=1; repeatable."),
     ] = None,
     noise_factor: Annotated[float, typer.Option("--noise-factor", help="Search: SDs of the map above which.")] = 6.0,
-    least_ppm: Annotated[float, typer.Option("--least-ppm", help="Search: and at least this far from tissue.")] = 0.10,
+    least_ppm: Annotated[float, typer.Option("--least-ppm", help="Search: and at least this far from tissue.")] = 0.15,
     least_mm3: Annotated[float, typer.Option("--least-volume", help="Search: smallest lesion, mm3.")] = 8.0,
     edge_mm: Annotated[float, typer.Option("--edge-mm", help="Search: leave out this much at the map's edge.")] = 4.0,
 ) -> None:

@@ -11,7 +11,7 @@ from phantomcal.errors import InputError
 from phantomcal.lesions.assumptions import CLASSES, THRESHOLD, Assumptions, assumptions_for
 from phantomcal.lesions.information import information_gains
 from phantomcal.lesions.labels import labels_of
-from phantomcal.lesions.likelihood import EVIDENCE, MODEL, Posterior, posterior
+from phantomcal.lesions.likelihood import EVIDENCE, MISFIT, MODEL, Posterior, posterior
 from phantomcal.lesions.modelled import Modelled, modelled
 from phantomcal.lesions.readings import Columns, LesionTable, lesion_table, texts
 from phantomcal.lesions.rules import apply_rules, outcomes, rules_in_words
@@ -21,7 +21,6 @@ from phantomcal.tables import require_columns
 
 Array = NDArray[np.float64]
 
-MISFIT = 0.01
 _NAMES: tuple[LesionClass, ...] = ("haemorrhage", "calcification", "mixed", "undetermined")
 _WORDS = {"qsm": "QSM alone", "ct": "CT alone", "both": "QSM and CT"}
 

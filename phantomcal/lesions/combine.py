@@ -1,4 +1,4 @@
-"""Verdicts from means brought together with what lies inside the lesions."""
+"""Verdicts from means brought together with what lies inside the lesions, and with how they were found."""
 
 from collections.abc import Mapping
 
@@ -34,3 +34,28 @@ def _looked_into(lesion: LesionVerdict, inside: LesionComposition | None) -> Les
         notes.insert(0, f"{inside.pattern}{means}")
         changed |= {"verdict": "mixed", "likeliest": "mixed"}
     return lesion.model_copy(update={**changed, "note": "; ".join(notes)})
+
+
+def with_doubts(record: Classification, doubts: Mapping[str, str]) -> Classification:
+    """Finds that may be veins or deep nuclei are undetermined when they read like blood, as both do.
+
+    Parameters
+    ----------
+    record : Classification
+    doubts : mapping of str to str
+        By `lesion_id`, in words; empty words are no doubt.
+
+    Returns
+    -------
+    Classification
+    """
+    return record.model_copy(update={"lesions": [_doubted(v, doubts.get(v.lesion_id, "")) for v in record.lesions]})
+
+
+def _doubted(lesion: LesionVerdict, doubt: str) -> LesionVerdict:
+    if not doubt:
+        return lesion
+    changed = {"note": "; ".join(part for part in (doubt, lesion.note) if part)}
+    if lesion.verdict == "haemorrhage":
+        changed["verdict"] = "undetermined"
+    return lesion.model_copy(update=changed)

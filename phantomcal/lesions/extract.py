@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from phantomcal.errors import InputError
 from phantomcal.lesions.measure import ct_on, measure_lesions
-from phantomcal.lesions.rules import CALCIUM_HU
+from phantomcal.lesions.rules import CALCIUM_HU, DENSER_THAN_TISSUE_HU
 from phantomcal.volumes import same_grid
 
 Bool = NDArray[np.bool_]
@@ -23,7 +23,8 @@ _ELONGATED = 3.5
 _TWIN_MM = 8.0
 # Share of the seed's threshold that a lesion is grown down to.
 _GROWN_TO = 0.5
-_AIR_HU = -300.0
+# Dentate and pallidum reach 0.15 ppm, in old age and in small veins more (QSM challenge 2.0 model).
+_NORMAL_PPM = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Extracting:
     """
 
     noise_factor: float = 6.0
-    least_ppm: float = 0.10
+    least_ppm: float = 0.15
     least_mm3: float = 8.0
     edge_mm: float = 4.0
     background_mm: float = 8.0
@@ -127,7 +128,7 @@ def extract_lesions(
     -----
     Means are taken over the voxels that the map itself singled out, so that faint lesions read a little too strong.
     Iron-rich nuclei, veins, sinuses and the edge of the brain look like lesions: elongated ones and mirror twins are
-    noted, and `exclude` leaves known ones out.
+    noted, as is what stays below 0.2 ppm without density in the CT; `exclude` leaves known structures out.
     """
     how = how or Extracting()
     values = np.asarray(sitk.GetArrayViewFromImage(qsm), dtype=np.float64)
@@ -170,7 +171,7 @@ def extract_lesions(
         warnings.append(f"{large.size} lesions found, the {how.most} strongest kept: many are vessels or nuclei")
     doubtful = int((table["extraction_note"] != "").sum())
     if doubtful:
-        warnings.append(f"{doubtful} of {len(table)} lesions found may be vessels or paired nuclei: see their notes")
+        warnings.append(f"{doubtful} of {len(table)} lesions found may be vessels or nuclei: see their notes")
     facts = {
         "noise_ppm": noise,
         "threshold_ppm": threshold,
@@ -277,7 +278,9 @@ def _placed(table: pd.DataFrame, labels: sitk.Image, qsm: sitk.Image) -> pd.Data
     mirrored = centres * [-1, 1, 1] + [2 * middle[0], 0, 0]
     apart = np.linalg.norm(centres[:, None] - mirrored[None], axis=2)
     off_middle = np.abs(centres[:, 0] - middle[0]) > _TWIN_MM
-    sign = np.sign(table["qsm_ppm"].to_numpy(dtype=np.float64))
+    ppm = table["qsm_ppm"].to_numpy(dtype=np.float64)
+    hu = table["ct_hu"].to_numpy(dtype=np.float64) if "ct_hu" in table else np.full(ppm.shape, np.nan)
+    sign = np.sign(ppm)
     volume = table["volume_mm3"].to_numpy(dtype=np.float64)
     alike = (sign[:, None] == sign[None]) & (np.abs(np.log(volume[:, None] / volume[None])) < np.log(2.5))
     twin = ((apart < _TWIN_MM) & alike).any(axis=1) & off_middle
@@ -288,6 +291,8 @@ def _placed(table: pd.DataFrame, labels: sitk.Image, qsm: sitk.Image) -> pd.Data
             told.append(f"elongated ({stretch[k]:.1f} to 1): may be a vessel")
         if twin[k]:
             told.append("has a twin on the other side: may be a deep nucleus or choroid plexus")
+        if 0 < ppm[k] < _NORMAL_PPM and not hu[k] > DENSER_THAN_TISSUE_HU:
+            told.append(f"below {_NORMAL_PPM:g} ppm and no denser than tissue: iron-rich nuclei and veins read so too")
         notes.append("; ".join(told))
     attrs = dict(table.attrs)
     table = table.assign(x_mm=centres[:, 0], y_mm=centres[:, 1], z_mm=centres[:, 2], extraction_note=notes)

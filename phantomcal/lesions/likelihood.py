@@ -15,6 +15,7 @@ _REACH = 3.5  # SDs each side that an amount is integrated over
 _STEPS = {"haemorrhage": 64, "calcification": 64, "mixed": 28}
 _CHUNK = 400_000
 EVIDENCE = ("qsm", "ct", "both")
+MISFIT = 0.01  # p below which readings contradict every class
 MODEL = (
     "A lesion is blood, calcium, both, or nothing. Blood adds iron (susceptibility, log-normal) and protein (CT "
     "number, evenly from resorbed to clotted); calcium adds HU (log-normal) and, along its line, negative ppm; nothing "

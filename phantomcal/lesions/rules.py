@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 CALCIUM_HU = 100.0
 CLOT_HU = (60.0, 90.0)
-DENSE_THAN_TISSUE_HU = 45.0
+DENSER_THAN_TISSUE_HU = 45.0
 # Calcified choroid plexus: -0.10 ppm at 60 HU, -0.15 ppm at 100 HU.
 CHOROID = ((60.0, -0.10), (100.0, -0.15))
 CHOROID_TOLERANCE_PPM = 0.05
@@ -86,7 +86,7 @@ def apply_rules(readings: Readings, dead_band_ppm: float | None = None) -> Ruled
     dense = hu > CALCIUM_HU
     clot = (hu >= CLOT_HU[0]) & (hu <= CLOT_HU[1])
     near_line = np.abs(readings.ppm - choroid_ppm(hu)) <= CHOROID_TOLERANCE_PPM + band
-    above_tissue = hu > DENSE_THAN_TISSUE_HU
+    above_tissue = hu > DENSER_THAN_TISSUE_HU
     ladder = (
         (~has_ct & ~has_qsm, "no reading"),
         (dense & (sign > 0), "dense and paramagnetic"),
@@ -142,13 +142,13 @@ def rules_in_words() -> list[LesionRule]:
     texts = {
         "no reading": "neither HU nor ppm: undetermined",
         "dense and paramagnetic": f"above {CALCIUM_HU:g} HU is calcium, above {band} is iron: mixed",
-        "dense and diamagnetic": f"above {CALCIUM_HU:g} HU, or above {DENSE_THAN_TISSUE_HU:g} HU off the choroid "
+        "dense and diamagnetic": f"above {CALCIUM_HU:g} HU, or above {DENSER_THAN_TISSUE_HU:g} HU off the choroid "
         "plexus line, and below minus the dead band: calcification",
         "dense": f"above {CALCIUM_HU:g} HU, with the sign of the susceptibility open or not measured: calcification",
         "paramagnetic": "mean susceptibility above the dead band: haemorrhage",
         "choroid plexus line": f"below minus the dead band and within {CHOROID_TOLERANCE_PPM:g} ppm (and the dead "
         f"band) of calcified choroid plexus, {y0:.2f} ppm at {x0:g} HU and {y1:.2f} ppm at {x1:g} HU: calcification",
-        "diamagnetic without density": f"below minus the dead band, but not above {DENSE_THAN_TISSUE_HU:g} HU: "
+        "diamagnetic without density": f"below minus the dead band, but not above {DENSER_THAN_TISSUE_HU:g} HU: "
         "undetermined",
         "diamagnetic": "below minus the dead band, without CT: calcification",
         "within the dead band": f"sign of the susceptibility open and not above {CALCIUM_HU:g} HU: undetermined",

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from phantomcal.lesions.assumptions import CLASSES, Assumptions
-from phantomcal.lesions.likelihood import Readings, posterior
+from phantomcal.lesions.likelihood import MISFIT, Readings, posterior
 from phantomcal.lesions.rules import CALCIUM_HU, CHOROID
 from phantomcal.report.style import BLUE, HAIR, INK, MUTED, PURPLE, VERMILION, house_style, new_canvas
 from phantomcal.results import Classification, LesionVerdict
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 VERDICT_COLOURS = {"haemorrhage": VERMILION, "calcification": BLUE, "mixed": PURPLE, "undetermined": MUTED}
 VERDICT_MARKERS = {"haemorrhage": "^", "calcification": "v", "mixed": "D", "undetermined": "o"}
-_NODES = 140
+_NODES = 96
 _MOST_BARS = 400
 
 
@@ -161,9 +161,10 @@ def _regions(axes: Any, record: Classification, x: Array, y: Array, hu_se: float
     )
     found = posterior(readings, known)
     p = found.probabilities["both"]
-    p[found.misfit_p["both"] < 0.01] = 0.0
+    # One smooth surface that passes the threshold where the class does and the readings do not contradict it.
+    believed = record.threshold * found.misfit_p["both"] / MISFIT
     for name in ("haemorrhage", "calcification", "mixed"):
-        level = p[:, CLASSES.index(name)].reshape(y.size, x.size)
+        level = np.minimum(p[:, CLASSES.index(name)], believed).reshape(y.size, x.size)
         inside = np.ma.masked_less(level, record.threshold)
         colour = VERDICT_COLOURS[name]
         axes.pcolormesh(

@@ -10,7 +10,7 @@ from phantomcal.report.accuracy_blocks import (
     roc_blocks,
 )
 from phantomcal.report.columns import table_of
-from phantomcal.report.numerals import NONE, with_interval
+from phantomcal.report.numerals import NONE
 from phantomcal.report.page import Block, Callout, Section, TableBlock, Text
 from phantomcal.results import CallerAccuracy, LesionJudgement
 
@@ -27,7 +27,7 @@ def judgement_sections(judgement: LesionJudgement) -> list[Section]:
     list of Section
     """
     main = judgement.callers[0]
-    first: list[Block] = [_confusion(judgement), _callers(judgement)]
+    first: list[Block] = [_confusion(judgement), _callers(judgement), _undecided(judgement)]
     first += [Callout(note, "warn") for note in judgement.notes]
     sections = [
         Section("Against the truth", judgement.handling, first),
@@ -80,27 +80,37 @@ def _callers(judgement: LesionJudgement) -> TableBlock:
             {
                 "name": [c.name for c in rows],
                 "n": [c.n for c in rows],
-                "open": [c.n_undetermined for c in rows],
                 "sensitivity": [proportion_words(c.every_lesion.sensitivity) for c in rows],
                 "specificity": [proportion_words(c.every_lesion.specificity) for c in rows],
                 "accuracy": [proportion_words(c.every_lesion.accuracy) for c in rows],
-                "decided": [_decided(c) for c in rows],
-                "auc": [NONE if c.roc is None else with_interval(c.roc.auc, c.roc.auc_ci95, 3) for c in rows],
             }
         ),
-        "Haemorrhage (positive) against calcification",
+        "Haemorrhage (positive) against calcification, every lesion called",
         {
             "name": "Called by",
             "n": "Lesions",
-            "open": "Undetermined",
-            "sensitivity": "Sensitivity",
-            "specificity": "Specificity",
-            "accuracy": "Accuracy",
-            "decided": "Accuracy, decided only",
-            "auc": "Area under the curve",
+            "sensitivity": "Sensitivity [95 %]",
+            "specificity": "Specificity [95 %]",
+            "accuracy": "Accuracy [95 %]",
         },
-        numbers=("sensitivity", "specificity", "accuracy", "decided", "auc"),
-        note="Sensitivity, specificity and accuracy with every lesion called; 95 % intervals.",
+        numbers=("sensitivity", "specificity", "accuracy"),
+    )
+
+
+def _undecided(judgement: LesionJudgement) -> TableBlock:
+    rows = judgement.callers
+    return TableBlock(
+        table_of(
+            {
+                "name": [c.name for c in rows],
+                "open": [f"{c.n_undetermined} of {c.n}" for c in rows],
+                "accuracy": [_decided(c) for c in rows],
+            }
+        ),
+        "Decided lesions only",
+        {"name": "Called by", "open": "Undetermined", "accuracy": "Accuracy of the decided [95 %]"},
+        numbers=("accuracy",),
+        note="The sign of the susceptibility and 100 HU, taken bare, decide always.",
     )
 
 

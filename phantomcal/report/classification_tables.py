@@ -75,8 +75,9 @@ def lesion_table(record: Classification) -> TableBlock:
         {"hu": "HU", "ppm": "ppm"},
         numbers=("hu", "ppm", "blood", "calcium"),
         flags=flags,
-        note="P blood and P calcium: probability of haemorrhage and of calcification. Standard errors hold the scan-rescan "
-        "SD. Marked: the readings contradict every class, or the truth says otherwise. More columns are in lesions.csv.",
+        note="P blood and P calcium: probability of haemorrhage and of calcification. Standard errors hold the "
+        "scan-rescan SD. Marked: the readings contradict every class, or the truth says otherwise. More columns are in "
+        "lesions.csv.",
     )
 
 

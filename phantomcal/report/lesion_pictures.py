@@ -113,9 +113,9 @@ def lesion_figure(picture: LesionPicture, name: str) -> Figure:
     rows, columns = picture.outline.shape
     extent = (0.0, columns * picture.spacing_mm[1], rows * picture.spacing_mm[0], 0.0)
     with house_style():
-        canvas = fixed_canvas(3.3, 1.78)
+        canvas = fixed_canvas(3.3 if len(panels) > 1 else 1.78, 1.78)
         for k, (values, window, title) in enumerate(panels):
-            axes = canvas.add_axes((0.5 * k + 0.005, 0.0, 0.49, 0.9))
+            axes = canvas.add_axes((k / len(panels) + 0.005, 0.0, 1 / len(panels) - 0.01, 0.9))
             axes.imshow(values, cmap="gray", vmin=window[0], vmax=window[1], extent=extent, interpolation="nearest")
             if picture.outline.any():
                 axes.contour(

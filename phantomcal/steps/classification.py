@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from phantomcal.lesions.voxels import Inside
 
 
+SEARCHED = (
+    "lesions were searched for, not outlined by a reader: iron-rich nuclei, veins and sinuses read like haemorrhage; "
+    "look at every find, and leave known structures out with --exclude"
+)
+
+
 @dataclass(frozen=True)
 class Volumes:
     """Where the volumes of a `classify` call lie, as given.
@@ -102,7 +108,7 @@ def classification_step(
     """
     from phantomcal.lesions.assumptions import THRESHOLD, assumptions_from
     from phantomcal.lesions.classify import classification_frame, classify_lesions
-    from phantomcal.lesions.combine import with_compositions
+    from phantomcal.lesions.combine import with_compositions, with_doubts
     from phantomcal.lesions.judge import judge_lesions
     from phantomcal.steps.saved import calibration_file, read_calibration
     from phantomcal.tables import read_table
@@ -116,7 +122,7 @@ def classification_step(
         inputs.append(input_file("calibration", calibration_file(calibration)))
     models = None if model is None else read_models(model)
     if model is not None:
-        inputs.append(input_file("model", model))
+        inputs.append(input_file("model", _model_file(model)))
     frame = None
     if table is not None:
         frame = read_table(table)
@@ -148,6 +154,10 @@ def classification_step(
         insides = _insides(seen, record)
         names = dict(zip(seen.frame["label"], seen.frame["lesion_id"], strict=True))
         record = with_compositions(record, {names[k]: inside.composition for k, inside in insides.items()})
+        if seen.extraction:
+            doubts = seen.frame.set_index("lesion_id")["extraction_note"].to_dict()
+            record = with_doubts(record, {str(name): str(words) for name, words in doubts.items()})
+            seen.warnings.append(SEARCHED)
     judgement, remarks = judge_lesions(record)
     parameters = {
         "fit": fit,
@@ -222,7 +232,7 @@ def read_models(path: Path) -> list[LogisticModel]:
     """
     from pydantic import ValidationError
 
-    file = path / "classification.json" if path.is_dir() else path
+    file = _model_file(path)
     if not file.is_file():
         raise InputError("no such classification", file.name, "give the classification.json of `classify --fit`")
     try:
@@ -234,6 +244,10 @@ def read_models(path: Path) -> list[LogisticModel]:
     if not record.logistic:
         raise InputError("no fitted model in it", file.name, "fit one with `classify TABLE --fit`")
     return record.logistic
+
+
+def _model_file(path: Path) -> Path:
+    return path / "classification.json" if path.is_dir() else path
 
 
 def _check_call(table: Path | None, given: Volumes) -> None:
