@@ -11,6 +11,7 @@ from phantomcal.protocol import Protocol
 from phantomcal.results import (
     Alignment,
     Calibration,
+    Classification,
     Comparison,
     Concentrations,
     Correlation,
@@ -33,6 +34,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "registration": Alignment,
         "correlation": Correlation,
         "comparison": RegionComparison,
+        "classification": Classification,
         "results": StudyRun,
     }
     return {name: record.model_json_schema() for name, record in records.items()}
