@@ -1,8 +1,11 @@
 """What all records share: frozen fields, provenance, the words a result may use."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = "1.0"
 
@@ -16,6 +19,17 @@ class Record(BaseModel):
     """Base of all records: frozen, no unknown fields, NaN written as null."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    def frame(self, table: str | None = None) -> "pd.DataFrame":
+        """A table of the record (its first one, or that of a name) as a pandas frame, a row per entry."""
+        from phantomcal.results.notebook import record_frame
+
+        return record_frame(self, table)
+
+    def _repr_html_(self) -> str:
+        from phantomcal.results.notebook import record_html
+
+        return record_html(self)
 
 
 class InputFile(Record):
