@@ -14,13 +14,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from phantomcal.errors import InputError
+from phantomcal.volumes.quirks import Quirk
 
 SUFFIXES = (".nii.gz", ".nii", ".mha", ".nrrd")
 
 _stderr_lock = threading.Lock()
 
 
-def read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
+def read_file(path: Path) -> tuple[sitk.Image, tuple[Quirk, ...]]:
     """Read a volume file, pixel type as stored.
 
     Parameters
@@ -32,8 +33,8 @@ def read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     -------
     image : SimpleITK.Image
         3-D, one value a voxel.
-    notes : tuple of str
-        What was done to it or is missing in its header.
+    quirks : tuple of Quirk
+        What is odd about it or missing in its header, and how it was taken.
 
     Raises
     ------
@@ -46,9 +47,9 @@ def read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
         raise InputError(
             "not a volume file", name, "give a .nii, .nii.gz, .mha or .nrrd file or a folder of DICOM slices"
         )
-    notes = []
+    quirks = []
     if suffix.startswith(".nii"):  # the NIfTI library fills what a cut file lacks with zeros and says nothing
-        notes += _check_nifti(path, compressed=suffix == ".nii.gz")
+        quirks += _check_nifti(path, compressed=suffix == ".nii.gz")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -63,8 +64,8 @@ def read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
         raise _unreadable(name) from error
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
-        notes.append("4-D file with a single volume, read as 3-D")
-    return image, tuple(notes)
+        quirks.append(Quirk("4-D file with a single volume", "read as 3-D"))
+    return image, tuple(quirks)
 
 
 @contextmanager
@@ -119,7 +120,7 @@ def _require_scalar_3d(size: tuple[int, ...], components: int, name: str) -> Non
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
 
 
-def _check_nifti(path: Path, compressed: bool) -> list[str]:
+def _check_nifti(path: Path, compressed: bool) -> list[Quirk]:
     """Refuse a NIfTI file that is cut short or whose two statements of its axes disagree."""
     name = path.name
     try:
@@ -158,7 +159,8 @@ def _check_nifti(path: Path, compressed: bool) -> list[str]:
         rows = struct.unpack_from(order + ("12d" if second else "12f"), header, 400 if second else 280)
         _check_sform(np.array(rows).reshape(3, 4)[:, :3], np.abs(pixdim), name)
     if qform <= 0 and sform <= 0:
-        return ["the NIfTI header gives no orientation: its axes are taken as right to left, anterior to posterior, up"]
+        taken = "its axes are taken as right to left, anterior to posterior, up"
+        return [Quirk("the NIfTI header gives no orientation", taken)]
     return []
 
 

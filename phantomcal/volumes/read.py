@@ -14,9 +14,12 @@ from phantomcal.errors import InputError
 from phantomcal.results import InputFile
 from phantomcal.units import susceptibility_factor
 from phantomcal.volumes.files import SUFFIXES, read_file
+from phantomcal.volumes.quirks import Quirk, Strictness, settle
 from phantomcal.volumes.segmentation import is_segmentation, read_segmentation
 
 VolumeModality = Literal["ct", "qsm", "magnitude"]
+
+DICOM_SUFFIXES = (".dcm", ".ima")
 
 # Tissue lies within +-0.5 ppm, the strongest phantom vials within a few ppm; in ppb that is a thousand times more.
 LARGEST_PLAUSIBLE_PPM = 15.0
@@ -53,13 +56,16 @@ class LabelVolume:
     names: dict[int, str] = field(default_factory=dict)  # where the file itself names its labels
 
 
-def read_ct(path: str | Path) -> Volume:
+def read_ct(path: str | Path, *, strictness: Strictness = "warn") -> Volume:
     """Read a CT in HU.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        NIfTI, MHA or NRRD file, DICOM folder, or ``DIR::SERIES_UID``.
+        NIfTI, MHA or NRRD file, DICOM folder or enhanced file, or ``DIR::SERIES_UID``; of a series that holds several
+        volumes ``DIR::SERIES_UID::NAME=VALUE``.
+    strictness : {"ignore", "warn", "raise"}
+        What to do about oddities of the files that can be set right: nothing said, a note, or an error.
 
     Returns
     -------
@@ -71,8 +77,8 @@ def read_ct(path: str | Path) -> Volume:
     InputError
         Missing or unreadable file, not 3-D, NaN or infinite values, constant, or not in HU.
     """
-    image, source, notes, _ = _read(path, "ct")
-    image = _as_float(image)
+    stored = _read(path, "ct", strictness)
+    image, source, notes = _as_float(stored.image), stored.source, stored.notes
     values = sitk.GetArrayViewFromImage(image)
     where = source.name
     _require_finite(values, where, "export the CT again; air is -1000 HU, not NaN")
@@ -89,7 +95,7 @@ def read_ct(path: str | Path) -> Volume:
     return Volume(image, "ct", source, notes)
 
 
-def read_qsm(path: str | Path, unit: str | None = None) -> Volume:
+def read_qsm(path: str | Path, unit: str | None = None, *, strictness: Strictness = "warn") -> Volume:
     """Read a susceptibility map and bring it to ppm.
 
     Parameters
@@ -97,7 +103,10 @@ def read_qsm(path: str | Path, unit: str | None = None) -> Volume:
     path : str or pathlib.Path
         As for `read_ct`.
     unit : {"ppm", "ppb"}, optional
-        Unit of the stored values. Else ``Units`` of the JSON sidecar (the same name with ``.json``), else ppm.
+        Unit of the stored values. Else what a DICOM header says, else ``Units`` of the JSON sidecar (the same name with
+        ``.json``), else ppm.
+    strictness : {"ignore", "warn", "raise"}
+        As for `read_ct`.
 
     Returns
     -------
@@ -109,14 +118,17 @@ def read_qsm(path: str | Path, unit: str | None = None) -> Volume:
     InputError
         As for `read_ct`; also an unknown unit, an unreadable sidecar, or values that cannot be in the unit said.
     """
-    image, source, notes, stored_unit = _read(path, "qsm")
-    image = _as_float(image)
+    stored = _read(path, "qsm", strictness)
+    image, source, notes = _as_float(stored.image), stored.source, stored.notes
     values = sitk.GetArrayViewFromImage(image)
     where = source.name
     _require_finite(values, where, "set voxels outside the mask to 0 before giving the map")
     _require_contrast(values, where)
+    if stored.is_dicom and stored.unit is None:
+        _require_both_signs(values, where)
     sidecar = _sidecar(path)
-    name, origin = _qsm_unit(unit, stored_unit, sidecar)
+    name, origin = _qsm_unit(unit, stored, sidecar)
+    notes += settle(_unit_quirks(unit, stored), strictness)
     factor = susceptibility_factor(name, where)
     name = name.strip().lower()
     _require_plausible_unit(values, name, origin, where)
@@ -129,32 +141,33 @@ def read_qsm(path: str | Path, unit: str | None = None) -> Volume:
     return Volume(image, "qsm", source, notes, made_by)
 
 
-def read_magnitude(path: str | Path) -> Volume:
+def read_magnitude(path: str | Path, *, strictness: Strictness = "warn") -> Volume:
     """Read a gradient-echo magnitude image (arbitrary units, float32); paths and errors as for `read_ct`."""
-    image, source, notes, _ = _read(path, "magnitude")
-    image = _as_float(image)
+    stored = _read(path, "magnitude", strictness)
+    image, source, notes = _as_float(stored.image), stored.source, stored.notes
     values = sitk.GetArrayViewFromImage(image)
     _require_finite(values, source.name, "export the magnitude again")
     _require_contrast(values, source.name)
     return Volume(image, "magnitude", source, notes)
 
 
-def read_labels(path: str | Path) -> LabelVolume:
+def read_labels(path: str | Path, *, strictness: Strictness = "warn") -> LabelVolume:
     """Read a label map of whole numbers from 0; a segmentation of 3D Slicer (``.seg.nrrd``) names its labels itself.
 
     Raises
     ------
     InputError
-        Missing or unreadable file, a DICOM folder, not 3-D, fractional or negative labels, or no label at all.
+        Missing or unreadable file, DICOM, not 3-D, fractional or negative labels, or no label at all.
     """
-    if _split(path)[0].is_dir():
+    place = _split(path)[0]
+    if place.is_dir() or place.suffix.lower() in DICOM_SUFFIXES:
         raise InputError(
             "a label map is read from a file, not a folder", "the labels given", "give a NIfTI, MHA or NRRD file"
         )
     if is_segmentation(path) and Path(path).is_file():
         drawn, names = read_segmentation(Path(path))
         return LabelVolume(drawn, _file_source("labels", Path(path)), names=names)
-    image, source, notes, _ = _read(path, "labels")
+    image, source, notes = _read_file(place, "labels", strictness)
     values = sitk.GetArrayViewFromImage(image)
     where = source.name
     if not np.issubdtype(values.dtype, np.integer):
@@ -169,33 +182,56 @@ def read_labels(path: str | Path) -> LabelVolume:
     return LabelVolume(sitk.Cast(image, sitk.sitkUInt16 if high < 2**16 else sitk.sitkUInt32), source, notes)
 
 
-def _split(path: str | Path) -> tuple[Path, str | None]:
-    """Path and DICOM series UID of ``DIR::SERIES_UID``."""
-    text = str(path)
-    folder, separator, uid = text.rpartition("::")
-    return (Path(folder), uid) if separator else (Path(text), None)
+@dataclass(frozen=True)
+class _Stored:
+    """An image as stored, its provenance, notes, and the unit a DICOM header names, with the tag that does."""
+
+    image: sitk.Image
+    source: InputFile
+    notes: tuple[str, ...]
+    unit: str | None = None
+    unit_origin: str = ""
+    is_dicom: bool = False
 
 
-def _read(path: str | Path, role: str) -> tuple[sitk.Image, InputFile, tuple[str, ...], str | None]:
-    """Image as stored, its provenance, notes, and the unit a DICOM header names. Read once, hashed once."""
-    place, uid = _split(path)
-    if place.is_dir():
+def _split(path: str | Path) -> tuple[Path, str | None, dict[str, str]]:
+    """Path, DICOM series UID and choice of frames of ``DIR::SERIES_UID::NAME=VALUE,NAME=VALUE``."""
+    place, *chosen = str(path).split("::")
+    uid, wanted = None, {}
+    for part in chosen:
+        if "=" not in part:
+            uid = part
+            continue
+        for pair in part.split(","):
+            name, _, value = pair.partition("=")
+            wanted[name.strip()] = value.strip()
+    return Path(place), uid, wanted
+
+
+def _read(path: str | Path, role: VolumeModality, strictness: Strictness) -> _Stored:
+    """Image as stored. Read once, hashed once."""
+    place, uid, wanted = _split(path)
+    is_one_file = place.suffix.lower() in DICOM_SUFFIXES and place.is_file()
+    if place.is_dir() or is_one_file:
         from phantomcal.volumes.dicom import read_series  # pydicom only when there is DICOM
 
-        series = read_series(place, uid, "CT" if role == "ct" else None)
+        series = read_series(place, uid, role=role, wanted=wanted, strictness=strictness)
         source = InputFile(role=role, name=f"DICOM series, {series.n_files} files", sha256=series.sha256)
-        return series.image, source, series.notes, series.unit
-    if uid is not None:
+        return _Stored(series.image, source, series.notes, series.unit, series.unit_origin, True)
+    if uid is not None or wanted:
         raise InputError(
             "a DICOM series is chosen in something that is no folder", f"{place.name}::{uid}", "give DIR::UID"
         )
+    image, source, notes = _read_file(place, role, strictness)
+    return _Stored(image, source, notes)
+
+
+def _read_file(place: Path, role: str, strictness: Strictness) -> tuple[sitk.Image, InputFile, tuple[str, ...]]:
     if not place.exists():
         known = "" if place.parent.is_dir() else " (nor its folder)"
         raise InputError(f"no such file{known}", place.name or "an empty path", "check the path")
-    if place.suffix.lower() in (".dcm", ".ima"):
-        raise InputError("a single DICOM slice", place.name, "give the folder of the series")
-    image, notes = read_file(place)
-    return image, _file_source(role, place), notes, None
+    image, quirks = read_file(place)
+    return image, _file_source(role, place), settle(quirks, strictness, place.name)
 
 
 def _file_source(role: str, path: Path) -> InputFile:
@@ -236,6 +272,18 @@ def _require_hu(values: NDArray[Any], where: str) -> None:
         raise InputError(f"not in HU: values from {low:g} to {high:g}", where, "give the CT before normalisation")
 
 
+def _require_both_signs(values: NDArray[Any], where: str) -> None:
+    """Susceptibility is relative and has both signs; an integer code with an offset, or a magnitude, has one."""
+    if float(values.min()) < 0:
+        return
+    raise InputError(
+        f"no value below 0 (from {float(values.min()):g} to {float(values.max()):g}) and no unit in the DICOM header: "
+        "a magnitude, or integers with an offset that the header does not tell",
+        where,
+        "export the map with its unit and rescale, or as NIfTI in ppm",
+    )
+
+
 def _robust_largest(values: NDArray[Any]) -> float:
     """99.9th percentile of the absolute non-zero values, on an even subsample of large volumes."""
     flat = values.reshape(-1)
@@ -261,20 +309,27 @@ def _require_plausible_unit(values: NDArray[Any], unit: str, origin: str, where:
         )
 
 
-def _qsm_unit(unit: str | None, stored_unit: str | None, sidecar: dict[str, Any]) -> tuple[str, str]:
+def _qsm_unit(unit: str | None, stored: _Stored, sidecar: dict[str, Any]) -> tuple[str, str]:
     """Unit of a map and who said so: option, DICOM header, JSON sidecar, else assumed."""
     if unit is not None:
         return unit, "option"
-    if stored_unit is not None and stored_unit.strip().lower() in ("ppm", "ppb"):
-        return stored_unit, "DICOM header"
+    if stored.unit is not None:
+        return stored.unit, f"DICOM header, {stored.unit_origin}"
     if "Units" not in sidecar:
         return "ppm", "assumed"
     return sidecar["Units"], "JSON sidecar"
 
 
+def _unit_quirks(unit: str | None, stored: _Stored) -> list[Quirk]:
+    if unit is None or stored.unit is None or unit.strip().lower() == stored.unit:
+        return []
+    what = f"the DICOM header says {stored.unit} ({stored.unit_origin}) and the option {unit}"
+    return [Quirk(what, f"{unit} was taken")]
+
+
 def _sidecar(path: str | Path) -> dict[str, Any]:
     """Content of the JSON sidecar of a map (the same name with ``.json``); empty without one."""
-    place, _ = _split(path)
+    place, _, _ = _split(path)
     suffix = next((s for s in SUFFIXES if place.name.lower().endswith(s)), "")
     sidecar = place.with_name(place.name[: len(place.name) - len(suffix)] + ".json")
     if place.is_dir() or not sidecar.is_file():

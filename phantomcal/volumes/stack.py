@@ -42,36 +42,59 @@ def place_slices(
     note : str
         What was done, with the numbers; empty when nothing was.
     """
+    words = irregularities(positions_mm, axes)
     depth_mm = positions_mm @ axes[:, 2]
-    shift_mm = (positions_mm - positions_mm[0]) @ axes[:, :2]
     distance = np.diff(depth_mm)
     mean_step = float(distance.mean())
-    even = depth_mm[0] + mean_step * np.arange(len(stack))
-    is_even = bool(np.abs(depth_mm - even).max() <= _STEP_TOLERANCE * mean_step)
-    is_upright = bool(np.linalg.norm(shift_mm, axis=1).max() <= _DRIFT_TOLERANCE_MM)
-    if is_even and is_upright:
+    if not words:
         return _image(stack, positions_mm[0], (*spacing_mm, mean_step), axes), ""
 
+    shift_mm = _shift(positions_mm, axes)
+    is_even = _is_even(depth_mm)
     wanted = mean_step if is_even else _regular_step(distance)
     span = float(depth_mm[-1] - depth_mm[0])
     step = span / np.ceil(span / wanted - 0.05)  # a trifle finer where needed: both end slices stay in the volume
     moved, corner_mm = _resample(stack, shift_mm, depth_mm - depth_mm[0], spacing_mm, step)
     moved[np.isnan(moved)] = np.float32(outside)
     image = _image(moved, positions_mm[0] + axes[:, :2] @ corner_mm, (*spacing_mm, step), axes)
-    along = np.linalg.norm(np.diff(positions_mm, axis=0), axis=1)
+    size = " x ".join(str(n) for n in image.GetSize())
+    grid = " x ".join(f"{s:.3g}" for s in image.GetSpacing())
+    return image, f"{words}: resampled linearly to a regular upright grid, {size} voxels of {grid} mm"
+
+
+def irregularities(positions_mm: NDArray[np.float64], axes: NDArray[np.float64]) -> str:
+    """What keeps slices at these places from being a regular upright grid, in words; empty when nothing does.
+
+    Parameters
+    ----------
+    positions_mm, axes : ndarray
+        As for `place_slices`.
+    """
+    depth_mm = positions_mm @ axes[:, 2]
+    shift_mm = _shift(positions_mm, axes)
     words = []
-    if not is_upright:
+    if np.linalg.norm(shift_mm, axis=1).max() > _DRIFT_TOLERANCE_MM:
         tilt = np.degrees(np.arctan2(np.linalg.norm(shift_mm[-1]), depth_mm[-1] - depth_mm[0]))
         words.append(f"slices stacked {tilt:.1f} degrees off their normal (gantry tilt)")
-    if not is_even:
+    if not _is_even(depth_mm):
+        along = np.linalg.norm(np.diff(positions_mm, axis=0), axis=1)
         counts = Counter(np.round(along, 2).tolist())
         kinds = ", ".join(f"{n} x {d:.2f}" for d, n in counts.items())
         words.append(
             "slice distances " + (kinds if len(counts) <= 4 else f"{along.min():.2f} to {along.max():.2f}") + " mm"
         )
-    size = " x ".join(str(n) for n in image.GetSize())
-    grid = " x ".join(f"{s:.3g}" for s in image.GetSpacing())
-    return image, f"{'; '.join(words)}: resampled linearly to a regular upright grid, {size} voxels of {grid} mm"
+    return "; ".join(words)
+
+
+def _shift(positions_mm: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each slice lies to the side of the first, in its plane."""
+    return (positions_mm - positions_mm[0]) @ axes[:, :2]
+
+
+def _is_even(depth_mm: NDArray[np.float64]) -> bool:
+    step = float(np.diff(depth_mm).mean())
+    even = depth_mm[0] + step * np.arange(len(depth_mm))
+    return bool(np.abs(depth_mm - even).max() <= _STEP_TOLERANCE * step)
 
 
 def _regular_step(distance_mm: NDArray[np.float64]) -> float:

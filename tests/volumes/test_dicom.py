@@ -47,7 +47,7 @@ def _slice(
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     data.Modality, data.SeriesInstanceUID, data.SeriesNumber = modality, uid, 3
     data.PatientName, data.PatientID = "Secret^Person", "ID4711"
-    data.SliceThickness, data.SpacingBetweenSlices, data.InstanceNumber = 99.0, 77.0, 1  # wrong on purpose
+    data.InstanceNumber = 1
     data.Rows, data.Columns, data.SamplesPerPixel = ROWS, COLUMNS, 1
     data.PhotometricInterpretation = "MONOCHROME2"
     data.PixelSpacing = list(PIXEL_MM)
@@ -209,7 +209,7 @@ def test_a_susceptibility_series_takes_its_unit_from_the_header(tmp_path: Path) 
         read_qsm(folder, unit="ppb").image * 1000
     )
     assert np.abs(error).max() == 0
-    assert any("ppb (DICOM header)" in note for note in volume.notes)
+    assert any("ppb (DICOM header, RescaleType)" in note for note in volume.notes)
 
 
 # --- refused by name -----------------------------------------------------------------------------------------------
