@@ -1,4 +1,4 @@
-"""The commands `simulate phantom`, `simulate head` and `simulate study`."""
+"""The commands `simulate phantom`, `simulate head`, `simulate lesions` and `simulate study`."""
 
 from typing import Annotated
 
@@ -34,6 +34,42 @@ def simulate_head(
 
     simulate_head_step(seed, out, ct_slice_mm)
     typer.echo(f"head in {out}")
+
+
+@simulate_app.command("lesions")
+def simulate_lesions(
+    out: Out,
+    seed: Seed = 1,
+    number: Annotated[int, typer.Option("-n", "--number", help="How many lesions.")] = 20,
+    kind: Annotated[
+        str, typer.Option("--kind", help="haemorrhage, calcification, mixed, none, or either: the first two evenly.")
+    ] = "either",
+    diameter: Annotated[
+        tuple[float, float], typer.Option("--diameter", metavar="LOW HIGH", help="Of the sphere of its volume, mm.")
+    ] = (2.0, 15.0),
+    misregistration: Annotated[
+        tuple[float, float],
+        typer.Option("--misregistration", metavar="LOW HIGH", help="Error of the transform that is written, mm."),
+    ] = (0.0, 1.0),
+    ct_slice_mm: Annotated[float, typer.Option("--ct-slice-mm", help="CT slice thickness, 0.5 to 10.")] = 2.5,
+    inversion: Annotated[
+        bool, typer.Option("--inversion", help="Map by way of its dipole field and an inversion, which biases it.")
+    ] = False,
+) -> None:
+    """Lesions of known mass, each in a patch of CT and of QSM, with a table and a calibration."""
+    from phantomcal.steps.simulation import simulate_lesions_step
+
+    simulate_lesions_step(
+        out,
+        seed,
+        number,
+        kind=kind,
+        diameter_mm=diameter,
+        misregistration_mm=misregistration,
+        ct_slice_mm=ct_slice_mm,
+        inversion=inversion,
+    )
+    typer.echo(f"{number} lesions in {out}")
 
 
 @simulate_app.command("study")

@@ -19,7 +19,7 @@ compound.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -286,8 +286,3 @@ def pick(shares: Mapping[str, float], known: Mapping[str, object], what: str, rn
     if not (weights.size and np.all(weights >= 0) and weights.sum() > 0):
         raise InputError(f"no {what} has a positive share", "the lesions to simulate", "give shares from 0")
     return list(shares)[int(rng.choice(weights.size, p=weights / weights.sum()))]
-
-
-def with_iron_form(content: Content, ppm_per_mmol_per_l: float) -> Content:
-    """The same content with iron of another molar susceptibility."""
-    return replace(content, iron_ppm_per_mmol_per_l=ppm_per_mmol_per_l)

@@ -24,10 +24,46 @@ def simulate_head_step(seed: int, out: Path, ct_slice_mm: float) -> None:
     from phantomcal.simulate.head import HeadOptions, simulate_head
     from phantomcal.simulate.write import write_head
 
-    if not 0.5 <= ct_slice_mm <= 10:
-        raise InputError(f"CT slices of {ct_slice_mm:g} mm cannot be simulated", "", "choose 0.5 to 10 mm")
+    _require_slice(ct_slice_mm)
     with output_folder(out) as folder:
         write_head(simulate_head(seed, options=HeadOptions(ct_spacing_mm=(0.5, 0.5, ct_slice_mm))), folder)
+
+
+def simulate_lesions_step(
+    out: Path,
+    seed: int,
+    number: int,
+    *,
+    kind: str,
+    diameter_mm: tuple[float, float],
+    misregistration_mm: tuple[float, float],
+    ct_slice_mm: float,
+    inversion: bool,
+) -> None:
+    """`phantomcal simulate lesions`: volumes of each lesion, their table, a calibration and the truth."""
+    from phantomcal.simulate.lesions import EVEN, LesionOptions, simulate_lesions
+    from phantomcal.simulate.lesions_write import write_lesions
+
+    if number < 1:
+        raise InputError(f"{number} lesions cannot be simulated", "-n", "ask for 1 or more")
+    _require_slice(ct_slice_mm)
+    options = LesionOptions(ct_spacing_mm=(0.45, 0.45, ct_slice_mm), inversion=inversion)
+    shares = EVEN if kind == "either" else {kind: 1.0}
+    with output_folder(out) as folder:
+        lesions = simulate_lesions(
+            seed,
+            number,
+            kind=shares,
+            diameter_mm=diameter_mm,
+            misregistration_mm=misregistration_mm,
+            options=options,
+        )
+        write_lesions(lesions, folder, seed, options)
+
+
+def _require_slice(ct_slice_mm: float) -> None:
+    if not 0.5 <= ct_slice_mm <= 10:
+        raise InputError(f"CT slices of {ct_slice_mm:g} mm cannot be simulated", "", "choose 0.5 to 10 mm")
 
 
 def simulate_study_step(out: Path, seed: int, subjects: int, jobs: int, progress: Any = None) -> None:
