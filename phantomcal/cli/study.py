@@ -51,6 +51,12 @@ def run(
     keep_work: Annotated[
         bool, typer.Option("--keep-work", help="Keep the hidden folder of finished sessions beside OUT.")
     ] = False,
+    derivatives: Annotated[
+        bool,
+        typer.Option(
+            "--derivatives", help="Also write people's images and tables as BIDS: OUT/derivatives/phantomcal."
+        ),
+    ] = False,
     by: Annotated[str, typer.Option("--by", help="Column that names the regions.")] = "roi",
     erode: Erode = 0,
     erode_mm: ErodeMm = 0.0,
@@ -85,6 +91,7 @@ def run(
             scheduler=scheduler,
             resume=resume,
             keep_work=keep_work,
+            derivatives=derivatives,
             by=by,
             sampling=sampling,
             progress=progress,

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from phantomcal.pipeline.tasks import Task
     from phantomcal.report.page import Figure
-    from phantomcal.volumes import Volume
+    from phantomcal.study import Session
+    from phantomcal.volumes import LabelVolume, Volume
+
+    LabelMap = tuple[str, LabelVolume, pd.DataFrame | None]
 
 REGIONS = "regions.parquet"
 
@@ -47,8 +50,9 @@ def analyse_person(task: "Task", folder: Path, result: SessionResult) -> "tuple[
     inputs = [v.source for v in (ct, qsm) if v is not None]
     where = {"subject": session.subject, "session": session.name}
     outcomes: list[StepOutcome] = []
-    transform = alignment = None
+    transform = alignment = table = None
     pictures: list[Figure] = []
+    maps: list[LabelMap] = []
     if ct is None or qsm is None:
         missing = "no CT" if ct is None else "no QSM map"
         outcomes.append(StepOutcome(step="register", **where, status="skipped", message=missing))
@@ -72,13 +76,20 @@ def analyse_person(task: "Task", folder: Path, result: SessionResult) -> "tuple[
     elif alignment is not None and alignment.verdict == "fail":
         outcomes.append(StepOutcome(step="sample", **where, status="skipped", message="its alignment failed: not used"))
     else:
-        table, said, read = _sample(task, ct, qsm, transform)
+        maps, read = _label_maps(session)
+        table, said = _sample(task, maps, ct, qsm, transform)
         notes += said
         inputs += read
         outcomes.append(StepOutcome(step="sample", **where, status="done"))
         place = session_folder(folder, session.label)
         place.mkdir(parents=True)
         table.to_parquet(place / REGIONS, index=False)
+    if task.derivatives:
+        from phantomcal.pipeline.derivatives import write_session
+
+        write_session(
+            folder, session, ct=ct, qsm=qsm, transform=transform, alignment=alignment, labels=maps, table=table
+        )
     update = {"outcomes": outcomes, "alignment": alignment, "warnings": notes, "inputs": inputs, "complete": True}
     return result.model_copy(update=update), pictures
 
@@ -108,18 +119,15 @@ def _align(task: "Task", folder: Path, ct: "Volume", qsm: "Volume") -> "tuple[si
     return found.transform, alignment, pictures
 
 
-def _sample(
-    task: "Task", ct: "Volume | None", qsm: "Volume | None", transform: "sitk.Transform | None"
-) -> tuple[pd.DataFrame, list[str], list[InputFile]]:
-    """Rows of the region table of one session, regions then lesions; what is to be said; what was read."""
+def _label_maps(session: "Session") -> "tuple[list[LabelMap], list[InputFile]]":
+    """Regions and lesions of a session with the names of their labels, and what was read."""
     import numpy as np
     import SimpleITK as sitk
 
-    from phantomcal.correlation.regions import lookup_of, read_lookup, sample_regions
-    from phantomcal.volumes import on_lattice_of, read_labels
+    from phantomcal.correlation.regions import lookup_of, read_lookup
+    from phantomcal.volumes import read_labels
 
-    session = task.session
-    maps = [
+    read = [
         (kind, read_labels(path), lookup)
         for kind, path, lookup in (
             ("region", session.labels, session.lookup),
@@ -127,10 +135,10 @@ def _sample(
         )
         if path is not None
     ]
-    present = {kind: set(np.unique(sitk.GetArrayViewFromImage(labels.image)).tolist()) for kind, labels, _ in maps}
-    frames, said, inputs = [], [], []
-    reference: tuple[float, float] | None = None
-    for kind, labels, lookup in maps:
+    present = {kind: set(np.unique(sitk.GetArrayViewFromImage(labels.image)).tolist()) for kind, labels, _ in read}
+    maps: list[LabelMap] = []
+    inputs = []
+    for kind, labels, lookup in read:
         inputs.append(labels.source)
         names = lookup_of(labels.names)
         if lookup is not None:
@@ -140,6 +148,25 @@ def _sample(
             # One table may name the labels of both maps: what the other map holds is not missing from this one.
             others = set().union(*(found for other, found in present.items() if other != kind)) - present[kind]
             names = names[~names["index"].isin(others)]
+        maps.append((kind, labels, names))
+    return maps, inputs
+
+
+def _sample(
+    task: "Task",
+    maps: "list[LabelMap]",
+    ct: "Volume | None",
+    qsm: "Volume | None",
+    transform: "sitk.Transform | None",
+) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of the region table of one session, regions then lesions; what is to be said."""
+    from phantomcal.correlation.regions import sample_regions
+    from phantomcal.volumes import on_lattice_of
+
+    session = task.session
+    frames, said = [], []
+    reference: tuple[float, float] | None = None
+    for kind, labels, names in maps:
         frame = sample_regions(
             on_lattice_of(labels.image, qsm.image) if qsm else labels.image,
             names,
@@ -157,7 +184,7 @@ def _sample(
         # The regions' reference holds for the lesions too, whose map does not have it.
         reference = (float(frame["qsm_reference_ppm"].iloc[0]), float(frame["qsm_reference_sem_ppm"].iloc[0]))
         reference = reference if task.sampling.reference != NO_REFERENCE and reference[0] == reference[0] else None
-    return pd.concat(frames, ignore_index=True), said, inputs
+    return pd.concat(frames, ignore_index=True), said
 
 
 def _input(role: str, path: Path) -> InputFile:

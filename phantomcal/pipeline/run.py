@@ -11,6 +11,7 @@ from phantomcal.correlation.sampling import Sampling
 from phantomcal.errors import InputError
 from phantomcal.outputs import output_folder, provenance, write_record
 from phantomcal.pipeline.cluster import Workforce, workforce
+from phantomcal.pipeline.derivatives import write_dataset
 from phantomcal.pipeline.gather import (
     Gathered,
     gather,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ProgressCallback = Callable[[str, int, int], None]
-_FOLDERS = ("calibration", "registration", "regions", "correlation", "sessions")
+_FOLDERS = ("calibration", "registration", "regions", "correlation", "sessions", "derivatives/phantomcal")
 _ALWAYS_PICTURED = 3
 
 
@@ -40,6 +41,7 @@ def run_study(
     scheduler: str | None = None,
     resume: bool = False,
     keep_work: bool = False,
+    derivatives: bool = False,
     by: str = "roi",
     sampling: Sampling | None = None,
     progress: ProgressCallback | None = None,
@@ -64,6 +66,8 @@ def run_study(
         Take sessions whose inputs, choices and code are unchanged from a run that was cut short, or from `out`.
     keep_work : bool
         Keep the hidden folder.
+    derivatives : bool
+        Also write images and tables of people as a BIDS derivative dataset, ``derivatives/phantomcal``.
     by : str
         Column that names the regions.
     sampling : Sampling, optional
@@ -102,7 +106,15 @@ def run_study(
         threads = 0 if alone else 1  # sessions side by side already share the cores
         phantoms = [Task("phantom", _absolute(s), **common, threads=threads) for s in study.phantoms]
         people = [
-            Task("person", s, **common, picture=k < _ALWAYS_PICTURED, sampling=how, threads=threads)
+            Task(
+                "person",
+                s,
+                **common,
+                picture=k < _ALWAYS_PICTURED,
+                sampling=how,
+                threads=threads,
+                derivatives=derivatives,
+            )
             for k, s in enumerate(study.people)
         ]
         ends: Counter[str] = Counter()
@@ -112,6 +124,7 @@ def run_study(
         found = gather([*phantoms, *people])
         steps = _in_order(study, found, len(phantoms))
         publish([*phantoms, *people], target)
+        write_dataset(people, target, study.name)
         tell("report", 0, 1)
         sampled = write_region_table(people, target)
         correlation = _correlate(target, by, steps) if sampled else None
@@ -122,7 +135,9 @@ def run_study(
                 read_from.name,
                 "add a phantom with its protocol to participants.tsv, or CT, QSM map and label map of people",
             )
-        made = provenance("run", found.inputs, {"by": by, "sampling": how.parameters()}, started)
+        made = provenance(
+            "run", found.inputs, {"by": by, "derivatives": derivatives, "sampling": how.parameters()}, started
+        )
         made = made.model_copy(update={"run": {**made.run, "sessions": dict(sorted(ends.items()))}})
         record = StudyRun(
             study=study.name,

@@ -51,6 +51,8 @@ class Task:
     sampling : Sampling
     threads : int
         Threads of SimpleITK; 0 leaves its default.
+    derivatives : bool
+        Also write the session's images and tables as BIDS derivatives.
     """
 
     kind: Kind
@@ -61,6 +63,7 @@ class Task:
     picture: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     threads: int = 0
+    derivatives: bool = False
 
     @property
     def label(self) -> str:
@@ -136,6 +139,7 @@ def session_key(task: Task) -> str:
         "label": task.label,
         "picture": task.picture,
         "sampling": task.sampling.parameters() if task.kind == "person" else None,
+        "derivatives": task.derivatives,
         "code": _code(),
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
