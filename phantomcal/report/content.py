@@ -84,6 +84,9 @@ class TableBlock:
         One per row, or empty.
     note : str
         A line beneath the table.
+    exact : mapping of str to sequence
+        Numbers in full behind columns that are already written as text: the table is sorted by them and its CSV holds
+        them. Names that are no columns become further columns of the CSV.
     """
 
     frame: "pd.DataFrame"
@@ -94,8 +97,12 @@ class TableBlock:
     numbers: Collection[str] = ()
     flags: Sequence[RowFlag] = ()
     note: str = ""
+    exact: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        uneven = [name for name, values in self.exact.items() if len(values) != len(self.frame)]
+        if uneven:
+            raise ValueError(f"{len(self.exact[uneven[0]])} exact values of {uneven[0]!r} for {len(self.frame)} rows")
         if self.flags and len(self.flags) != len(self.frame):
             raise ValueError(f"{len(self.flags)} row flags for {len(self.frame)} rows")
         absent = [name for name in self.labels if name not in self.frame.columns]
@@ -159,7 +166,30 @@ class Cards:
     caption: str = ""
 
 
-Block: TypeAlias = Figure | TableBlock | Text | Callout | Cards
+@dataclass(frozen=True)
+class Viewer:
+    """Volumes to scroll through; `phantomcal.report.viewer.viewer` makes them.
+
+    Attributes
+    ----------
+    title, caption : str
+        What is shown, and what to see in it.
+    still : Figure
+        Middle slices: what stands here in print and where no script runs.
+    volumes : mapping
+        Grid, layers and outlines as the page's script reads them.
+    legend : sequence of (str, str, bool)
+        Meaning, colour and whether dashed, of each kind of outline.
+    """
+
+    title: str
+    still: Figure
+    volumes: Mapping[str, Any]
+    caption: str = ""
+    legend: Sequence[tuple[str, str, bool]] = ()
+
+
+Block: TypeAlias = Figure | TableBlock | Text | Callout | Cards | Viewer
 
 
 @dataclass(frozen=True)
@@ -170,7 +200,7 @@ class Section:
     ----------
     title, intro : str
         Heading, and one or two sentences on what is shown and how to read it.
-    blocks : sequence of Figure, TableBlock, Text, Callout, Cards
+    blocks : sequence of Figure, TableBlock, Text, Callout, Cards, Viewer
         The content.
     warnings : sequence of str
         Warnings that concern this section; they also appear at the top of the page.

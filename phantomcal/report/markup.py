@@ -1,6 +1,7 @@
 """Small pieces of HTML made from text and bytes: data addresses, anchors, paragraphs, links."""
 
 import base64
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,15 @@ def media_type(data: bytes) -> str:
     if data.lstrip().startswith((b"<svg", b"<?xml")):
         return "image/svg+xml"
     raise ValueError("a figure is SVG, PNG or WebP")
+
+
+def json_block(value: Any) -> str:
+    """JSON for a script block: no text in it can end the block or begin a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # U+2028 and U+2029 are line ends to some readers.
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
 
 
 def anchors(titles: Sequence[str]) -> list[str]:

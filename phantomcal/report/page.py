@@ -1,11 +1,15 @@
 """One page design for every report: the HTML made from the content model, which is imported from here."""
 
+import base64
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from phantomcal.report.content import (
     Block,
@@ -23,8 +27,9 @@ from phantomcal.report.content import (
     Text,
     Tone,
     Verdict,
+    Viewer,
 )
-from phantomcal.report.markup import anchors, data_uri, flattened, linked, paragraphs
+from phantomcal.report.markup import anchors, data_uri, flattened, json_block, linked, paragraphs
 from phantomcal.report.numerals import NONE, fixed, missing, number, unit_words
 from phantomcal.shipped import shipped_folder
 
@@ -47,12 +52,16 @@ __all__ = [
     "Text",
     "Tone",
     "Verdict",
+    "Viewer",
+    "content_security_policy",
     "render",
 ]
 
-# Nothing may be fetched, run, framed or sent: a report holds patients' numbers and is opened from anywhere.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+# Nothing may be fetched, framed or sent, and no script run but the page's own: a report holds patients' numbers and is
+# opened from anywhere.
+_POLICY = (
+    "default-src 'none'; script-src 'sha256-{script}'; img-src data:; style-src 'unsafe-inline'; connect-src 'none'; "
+    "base-uri 'none'; form-action 'none'"
 )
 
 _VERDICT_WORDS = {"pass": "Pass", "warn": "Review", "review": "Review", "fail": "Fail", "info": "Result"}
@@ -79,9 +88,11 @@ def render(report: Report) -> str:
         for anchor, section in zip(places, report.sections, strict=True)
     ]
     template = _environment().get_template("report.html")
+    script = _script(any(isinstance(block, Viewer) for section in report.sections for block in section.blocks))
     return template.render(
         report=report,
-        policy=CONTENT_SECURITY_POLICY,
+        policy=content_security_policy(script),
+        script=Markup(script),
         verdict_class="review" if report.verdict == "warn" else report.verdict,
         verdict_word=_VERDICT_WORDS[report.verdict],
         warnings=_warnings(report, places),
@@ -93,6 +104,18 @@ def render(report: Report) -> str:
         parameters=list(flattened(report.provenance.parameters)) if report.provenance else [],
         certificate=_certificate(report.certificate),
     )
+
+
+def content_security_policy(script: str) -> str:
+    """What a page allows itself: the pictures and styles it holds, and this one script, known by its hash."""
+    return _POLICY.format(script=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
+
+
+@lru_cache(maxsize=2)
+def _script(with_volumes: bool) -> str:
+    files = ["report.js", *(["volumes.js", "viewer.js"] if with_volumes else []), "start.js"]
+    parts = [(shipped_folder("templates") / name).read_text(encoding="utf-8") for name in files]
+    return "\n".join(['"use strict";', "(() => {", *parts, "})();", ""])
 
 
 def _certificate(certificate: Certificate | None) -> dict[str, Any] | None:
@@ -140,6 +163,9 @@ def _block(block: Block) -> dict[str, Any]:
         return {"kind": "figure", "figure": block, "src": data_uri(block.data), "width": block.width_px}
     if isinstance(block, TableBlock):
         return {"kind": "table", "table": block, **_table(block)}
+    if isinstance(block, Viewer):
+        src = data_uri(block.still.data)
+        return {"kind": "viewer", "viewer": block, "src": src, "data": Markup(json_block(block.volumes))}
     if isinstance(block, Cards):
         return {
             "kind": "cards",
@@ -180,11 +206,27 @@ def _table(block: TableBlock) -> dict[str, Any]:
         for name in names
     ]
     flags = block.flags or [""] * len(frame)
+    exact = {
+        name: [_exact(v, text) for v, text in zip(block.exact.get(name, series[name]), texts[name], strict=True)]
+        for name in names
+    }
     rows = [
-        {"flag": flag, "cells": [{"text": texts[name][i], "style": styles[name]} for name in names]}
+        {
+            "flag": flag,
+            "cells": [{"text": texts[name][i], "style": styles[name], "exact": exact[name][i]} for name in names],
+        }
         for i, flag in enumerate(flags)
     ]
-    return {"columns": columns, "rows": rows}
+    more = {name: [_exact(v, "") for v in values] for name, values in block.exact.items() if name not in names}
+    return {"columns": columns, "rows": rows, "more": json.dumps(more, ensure_ascii=False) if more else ""}
+
+
+def _exact(value: Any, text: str) -> str | None:
+    """A number in full, where the text of its cell does not say it already."""
+    if not _is_number(value) or missing(value):
+        return None
+    full = repr(float(value)).removesuffix(".0")
+    return None if full == text else full
 
 
 def _is_numeric(series: "pd.Series[Any]") -> bool:

@@ -1,4 +1,6 @@
 import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -6,7 +8,19 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
-from phantomcal.report.page import Callout, Card, Cards, Figure, KeyNumber, Report, Section, TableBlock, Text, render
+from phantomcal.report.page import (
+    Callout,
+    Card,
+    Cards,
+    Figure,
+    KeyNumber,
+    Report,
+    Section,
+    TableBlock,
+    Text,
+    Viewer,
+    render,
+)
 from phantomcal.shipped import shipped_folder
 from tests.report.records import provenance
 
@@ -29,10 +43,10 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        self._style = tag == "style" or (self._style and tag != "body")
+        self._style = tag in ("style", "script") or (self._style and tag != "body")
 
     def handle_endtag(self, tag):
-        if tag == "style":
+        if tag in ("style", "script"):
             self._style = False
 
     def handle_data(self, data):
@@ -104,14 +118,20 @@ def test_every_part_of_the_model_is_on_the_page():
         assert words in page.text, words
 
 
+def scripts(html):
+    """Attributes and content of every script element."""
+    return re.findall(r"<script([^>]*)>(.*?)</script", html, flags=re.DOTALL)
+
+
 def test_nothing_is_fetched_from_anywhere():
     html = render(full_report())
     page = Page(html)
     policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
-    assert "default-src 'none'" in policy
-    assert "img-src data:;" in policy
-    assert "script-src" not in policy
-    for tag in ("script", "link", "iframe", "object", "embed", "base", "form", "audio", "video"):
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["connect-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for tag in ("link", "iframe", "object", "embed", "base", "form", "audio", "video"):
         assert not page.all(tag)
     sources = [attrs[name] for _, attrs in page.tags for name in ("src", "srcset", "poster", "data") if name in attrs]
     assert sources
@@ -119,6 +139,36 @@ def test_nothing_is_fetched_from_anywhere():
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
+
+
+@pytest.mark.parametrize("with_volumes", [False, True])
+def test_only_the_pages_own_script_may_run(with_volumes):
+    still = Figure(PNG, "slices")
+    blocks = (
+        [Viewer("A volume", still, {"layers": [{"name": "CT", "tint": ""}], "labels": None})] if with_volumes else []
+    )
+    html = render(full_report(sections=[Section("S", "", blocks)]))
+    own = [content for attributes, content in scripts(html) if not attributes]
+    assert len(own) == 1
+    policy = next(
+        meta["content"] for meta in Page(html).all("meta") if meta.get("http-equiv") == "Content-Security-Policy"
+    )
+    digest = base64.b64encode(hashlib.sha256(own[0].encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;]*)", policy) == [f"'sha256-{digest}'"]
+    assert ("DecompressionStream" in own[0]) == with_volumes
+    assert "fetch(" not in own[0]
+    assert "innerHTML" not in own[0]
+
+
+def test_text_in_a_volumes_data_cannot_end_its_block():
+    hostile = f"</script>{HOSTILE}<!--\u2028\u202e'\""
+    volumes = {"layers": [{"name": hostile, "tint": ""}], "labels": {"items": [{"name": hostile}]}}
+    html = render(full_report(sections=[Section("S", "", [Viewer(hostile, Figure(PNG, hostile), volumes, hostile)])]))
+    found = scripts(html)
+    assert [attributes for attributes, _ in found] == [' type="application/json" class="volumes"', ""]
+    assert json.loads(found[0][1])["layers"][0]["name"] == hostile
+    assert "<" not in found[0][1]
+    assert "\u2028" not in found[0][1]
 
 
 def test_what_users_type_is_never_markup():
@@ -139,8 +189,7 @@ def test_what_users_type_is_never_markup():
         )
     )
     page = Page(html)
-    assert not page.all("script")
-    assert "<script" not in html
+    assert [attributes for attributes, _ in scripts(html)] == [""]
     assert page.text.count('alert("x")') > 15
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
 
@@ -176,9 +225,21 @@ def test_tables_write_numbers_flags_and_gaps():
     assert "−0.250" in body
     assert re.search(r'<tr class="warn">\s*<th scope="row"[^>]*>&lt;script', body)
     assert '<td class="num">–</td>' in body
+    assert '<td class="num" data-v="-0.25">' in body
     assert "yes" in body
     assert "no" in body
     assert "ppm per\u00a0mmol/L" in page
+
+
+def test_exact_values_stand_behind_written_ones():
+    frame = pd.DataFrame({"line": ["a", "b"], "slope": ["0.33 ± 0.01", "–"], "n": [6, 7]})
+    exact = {"slope": [0.333333333333, None], "slope SE": [0.0123456789, None]}
+    table = TableBlock(frame, "Lines", numbers=("slope",), exact=exact)
+    html = render(full_report(sections=[Section("S", "", [table])]))
+    assert '<td class="num" data-v="0.333333333333">0.33 ± 0.01</td>' in html
+    assert '<td class="num">6</td>' in html
+    more = next(attrs["data-more"] for attrs in Page(html).all("table") if "data-more" in attrs)
+    assert json.loads(more) == {"slope SE": ["0.0123456789", None]}
 
 
 def test_an_empty_table_says_so():
@@ -248,6 +309,7 @@ def test_parts_that_are_absent_leave_no_empty_headings():
         (lambda: Figure(b"GIF89a", "x"), "SVG, PNG or WebP"),
         (lambda: Card("a", "b", "rust", None, []), "tone 'rust' is none of iron, calcium"),
         (lambda: TableBlock(pd.DataFrame({"a": [1]}), "T", flags=["", "warn"]), "2 row flags for 1 rows"),
+        (lambda: TableBlock(pd.DataFrame({"a": [1]}), "T", exact={"a": [1, 2]}), "2 exact values of 'a' for 1 rows"),
         (lambda: TableBlock(pd.DataFrame({"a": [1]}), "T", labels={"b": "B"}), "no column 'b'"),
     ],
 )
@@ -290,5 +352,5 @@ def test_a_card_says_its_verdict_in_a_word_and_a_shape():
 def test_what_is_on_a_card_is_never_markup():
     card = Card(HOSTILE, HOSTILE, "info", Figure(PNG, HOSTILE), [(HOSTILE, HOSTILE)], HOSTILE)
     html = render(full_report(sections=[Section("S", "", [Cards([card], HOSTILE)])]))
-    assert not Page(html).all("script")
+    assert len(scripts(html)) == 1
     assert Page(html).text.count('alert("x")') == 6
