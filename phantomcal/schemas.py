@@ -15,10 +15,12 @@ from phantomcal.results import (
     Comparison,
     Concentrations,
     Correlation,
+    DicomListing,
     HistoryChart,
     RegionComparison,
     Repeatability,
     StudyRun,
+    Tracking,
 )
 
 
@@ -35,6 +37,8 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "correlation": Correlation,
         "comparison": RegionComparison,
         "classification": Classification,
+        "tracking": Tracking,
+        "dicom": DicomListing,
         "results": StudyRun,
     }
     return {name: record.model_json_schema() for name, record in records.items()}

@@ -18,8 +18,12 @@ from phantomcal.cli import (  # isort: skip  # noqa: F401
     registration,
     regions,
     correlation,
+    classification,
+    tracking,
     history,
+    trials,
     simulation,
+    dicom,
     schema,
 )
 from phantomcal.cli.options import app

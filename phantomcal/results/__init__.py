@@ -49,6 +49,7 @@ from phantomcal.results.decomposition import (
     MassPart,
 )
 from phantomcal.results.diagnosis import VialDiagnosis
+from phantomcal.results.dicom import DicomListing, DicomVolume
 from phantomcal.results.history import Comparison, History, HistoryChart, HistoryEntry, HistoryEvent
 from phantomcal.results.lesions import (
     CallerAccuracy,
@@ -67,6 +68,7 @@ from phantomcal.results.lesions import (
 from phantomcal.results.lines import Detection, Line, LineAlternative, LineSummary, VialInfluence
 from phantomcal.results.repeatability import Repeatability
 from phantomcal.results.study import SessionPicture, SessionResult, StepOutcome, StudyRun
+from phantomcal.results.tracking import Tracking
 from phantomcal.results.vials import VialLocation, VialMeasurement
 
 __all__ = [
@@ -93,6 +95,8 @@ __all__ = [
     "Decomposition",
     "Detection",
     "DiagnosticTable",
+    "DicomListing",
+    "DicomVolume",
     "Direction",
     "EqualAreas",
     "History",
@@ -139,6 +143,7 @@ __all__ = [
     "SessionResult",
     "StepOutcome",
     "StudyRun",
+    "Tracking",
     "Verdict",
     "VialAlignment",
     "VialDiagnosis",
