@@ -86,3 +86,22 @@ def simulate_study(
     with Progress() as progress:
         simulate_study_step(out, seed, subjects, jobs, progress)
     typer.echo(f"study in {out}")
+
+
+@simulate_app.command("visits")
+def simulate_visits(
+    out: Out,
+    seed: Seed = 1,
+    patients: Annotated[int, typer.Option("--patients", help="Number of patients.")] = 16,
+    patient_years: Annotated[float, typer.Option("--patient-years", help="Follow-up of all together.")] = 22.0,
+    lesions: Annotated[int, typer.Option("--lesions", help="Lesions per patient; the first may bleed.")] = 1,
+    rate: Annotated[float, typer.Option("--rate", help="Mean change of it, % per year.")] = 7.93,
+    drift: Annotated[
+        float, typer.Option("--drift", help="Step of the scanner's scale after half a year, %; phantoms see it too.")
+    ] = 0.0,
+) -> None:
+    """Visits of cavernous malformations, as in a published cohort; with a drift, phantom calibrations beside them."""
+    from phantomcal.steps.simulation_visits import simulate_visits_step
+
+    simulate_visits_step(out, seed, patients, patient_years, lesions, rate, drift)
+    typer.echo(f"visits in {out}")

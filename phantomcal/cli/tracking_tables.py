@@ -54,8 +54,9 @@ def show_tracking(record: Tracking, out: Path) -> None:
     if record.correction is not None:
         done = record.correction
         console.print(
-            f"scanner correction: {done.n_corrected} of {done.n_visits} visits; threshold events {done.events_uncorrected} as "
-            f"measured, {done.events_corrected} corrected ({done.events_lost} lost, {done.events_gained} gained)"
+            f"scanner correction: {done.n_corrected} of {done.n_visits} visits; threshold events "
+            f"{done.events_uncorrected} as measured, {done.events_corrected} corrected "
+            f"({done.events_lost} lost, {done.events_gained} gained)"
         )
     if record.appearances:
         console.print("lesions: " + ", ".join(f"{n} {word}" for word, n in record.appearances.items()))

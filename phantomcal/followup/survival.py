@@ -14,6 +14,8 @@ from phantomcal.followup.uncertainty import FloatArray
 from phantomcal.results.tracking import Survival
 
 Unit = Literal["patient", "lesion"]
+_FEW = 10
+_STEPS, _MOST_TIMES = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0), 8
 _BETWEEN_VISITS = "a rise is seen at the visit after it: true times lie up to one interval earlier"
 
 
@@ -77,10 +79,14 @@ def survival(times: Times, unit: Unit, group: str = "") -> Survival:
     high = np.asarray(bounds.high.evaluate(years), dtype=np.float64)
     waiting = np.sort(times.years)
     at_risk = waiting.size - np.searchsorted(waiting, years, side="left")
+    step = next((s for s in _STEPS if waiting[-1] / s <= _MOST_TIMES), _STEPS[-1])
+    round_times = np.arange(0, waiting[-1] + 1e-9, step)
     notes = [_BETWEEN_VISITS]
     if unit == "lesion" and np.unique(times.patient).size < times.patient.size:
         notes.append("lesions of one patient are taken as independent: the intervals are too narrow if they are not")
     median = _first_below(years, levels)
+    if median is not None and (left := int(at_risk[years == median][0])) < _FEW:
+        notes.append(f"median of {group or f'all {unit}s'}: only {left} were still followed when it was reached")
     return Survival(
         group=group,
         unit=unit,
@@ -91,6 +97,8 @@ def survival(times: Times, unit: Unit, group: str = "") -> Survival:
         survival_low=[_finite(v) for v in low],
         survival_high=[_finite(v) for v in high],
         at_risk=at_risk.tolist(),
+        table_years=round_times.tolist(),
+        table_at_risk=(waiting.size - np.searchsorted(waiting, round_times, side="left")).tolist(),
         median_years=median,
         # The interval of the median is where the bounds of the curve cross one half.
         median_ci95=(_first_below(years, low), _first_below(years, high)) if median is not None else None,

@@ -78,7 +78,12 @@ def _verdict(record: Tracking) -> str:
     if patient is not None and patient.true_positive + patient.false_negative:
         missed = patient.false_negative
         ill = count(patient.true_positive + missed, "patient")
-        text += f" Of {ill} with a clinical event, {missed or 'none'} did not pass it."
+        told = "all passed it" if not missed else f"{missed} did not pass it"
+        text += (
+            f" Of {ill} with a clinical event, {told}."
+            if patient.true_positive + missed > 1
+            else (f" The patient with a clinical event {'did not pass' if missed else 'passed'} it.")
+        )
     return text
 
 
@@ -134,7 +139,7 @@ def _sections(record: Tracking, found: Intervals) -> list[Section]:
         Section(
             "Intervals",
             "A row per lesion and pair of consecutive visits.",
-            [interval_table(found.frame)],
+            [interval_table(found.frame, record.threshold_percent)],
         )
     )
     return sections
@@ -243,7 +248,7 @@ def _timing(timing: EventTiming) -> str:
         if n
     ]
     text = f"Of {count(timing.n, 'lesion')} with a clinical event, {listed(parts)}."
-    if timing.lead_years_median is not None and timing.lead_years_range is not None:
+    if timing.lead_years_median is not None and timing.lead_years_range is not None and any(timing.lead_years_range):
         text += (
             f" The rise was found a median of {number(timing.lead_years_median, 2)} years before the clinical event "
             f"(range {interval(timing.lead_years_range)})."

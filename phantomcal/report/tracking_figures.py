@@ -8,7 +8,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from phantomcal.report.style import (
     BLUE,
@@ -90,11 +89,12 @@ def spaghetti(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: 
             lines = [g[["years", "percent"]].to_numpy() for _, g in mine.groupby(level=[0, 1], sort=True)]
             axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, alpha=0.75, zorder=1 + passed))
             axes.plot(mine["years"], mine["percent"], ls="none", marker="o", ms=2.6, color=colour, zorder=1 + passed)
-        for found, marker, colour, size, order in ((crossings, "D", VERMILION, 5.5, 4), (bleeds, "x", INK, 7.0, 5)):
+        for found, marker, colour, size, order in ((crossings, "D", VERMILION, 5.5, 4), (bleeds, "o", INK, 10.0, 5)):
             at = _at(rows, found)
             axes.plot(
-                at["years"], at["percent"], ls="none", marker=marker, ms=size, color=colour, zorder=order,
-                mew=1.6 if marker == "x" else 0.4, mec=colour if marker == "x" else "white",
+                at["years"], at["percent"], ls="none", marker=marker, ms=size,
+ mfc="none" if marker == "o" else colour, zorder=order,
+                mew=1.3 if marker == "o" else 0.4, mec=colour if marker == "o" else "white",
             )  # fmt: skip
         axes.set_xlabel("Years since the patient's first visit")
         axes.set_ylabel("Change from the lesion's first visit (%)")
@@ -126,7 +126,9 @@ def _legend(threshold_percent: float, clinical: bool) -> list[Line2D]:
         ),
     ]
     if clinical:
-        handles.append(Line2D([], [], ls="none", marker="x", ms=7, mew=1.6, color=INK, label="clinical event"))
+        handles.append(
+            Line2D([], [], ls="none", marker="o", ms=8, mew=1.3, mfc="none", mec=INK, label="clinical event")
+        )
     return handles
 
 
@@ -153,7 +155,9 @@ def waterfall(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: 
         canvas = new_canvas(_WIDTH_IN, 3.4)
         axes = canvas.add_subplot()
         axes.bar(x, values, width=0.82, color=np.where(passed, BLUE, "#b9c0c7"), linewidth=0)
-        axes.plot(x[clinical], values[clinical], ls="none", marker="x", ms=6, mew=1.5, color=INK, clip_on=False)
+        axes.plot(
+            x[clinical], values[clinical], ls="none", marker="o", ms=6.5, mew=1.3, mfc="white", mec=INK, clip_on=False
+        )
         axes.axhline(0, color=INK, lw=0.7)
         axes.axhline(threshold_percent, color=VERMILION, lw=1.0, ls=(0, (4, 2)))
         axes.annotate(
@@ -174,7 +178,9 @@ def waterfall(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: 
             Patch(color="#b9c0c7", label="did not"),
         ]
         if clinical.any():
-            handles.append(Line2D([], [], ls="none", marker="x", ms=6, mew=1.5, color=INK, label="clinical event"))
+            handles.append(
+                Line2D([], [], ls="none", marker="o", ms=6.5, mew=1.3, mfc="white", mec=INK, label="clinical event")
+            )
         canvas.legend(handles=handles, loc="outside upper center", ncols=3)
     return canvas
 
@@ -208,11 +214,12 @@ def swimmers(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: f
         axes.plot(
             days["years"], days["subject_id"].map(row), ls="none", marker="|", ms=7, mew=1.2, color=MUTED, zorder=2
         )
-        for flag, marker, colour, size in (("passed", "D", VERMILION, 6.0), ("clinical", "x", INK, 7.0)):
+        for flag, marker, colour, size in (("passed", "D", VERMILION, 6.0), ("clinical", "o", INK, 10.5)):
             at = marks[marks[flag] & marks["subject_id"].isin(row)].drop_duplicates(["subject_id", "to_years"])
             axes.plot(
-                at["to_years"], at["subject_id"].map(row), ls="none", marker=marker, ms=size, color=colour, zorder=3,
-                mew=1.7 if marker == "x" else 0.4, mec=colour if marker == "x" else "white",
+                at["to_years"], at["subject_id"].map(row), ls="none", marker=marker, ms=size,
+ mfc="none" if marker == "o" else colour, zorder=3,
+                mew=1.4 if marker == "o" else 0.4, mec=colour if marker == "o" else "white",
             )  # fmt: skip
         axes.set_yticks(list(row.values()), list(row), size=7.5)
         axes.tick_params(axis="y", length=0)
@@ -256,12 +263,11 @@ def survival_curves(curves: Sequence[Survival], title: str = "") -> Canvas:
         axes.set_ylim(-0.02, 1.04)
         axes.set_xlim(0, longest * 1.02)
         axes.set_ylabel("Share without a threshold event")
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-        ticks = [t for t in axes.get_xticks() if 0 <= t <= longest * 1.02]
+        axes.set_xticks(max((c.table_years for c in drawn), key=len, default=[0.0]))
         for k, curve in enumerate(drawn):
-            for tick in ticks:
+            for tick, waiting in zip(curve.table_years, curve.table_at_risk, strict=True):
                 axes.annotate(
-                    str(_waiting(curve, tick)), (tick, 0), xycoords=("data", "axes fraction"),
+                    str(waiting), (tick, 0), xycoords=("data", "axes fraction"),
                     xytext=(0, -32 - 12 * k), textcoords="offset points", ha="center", size=7.8,
                     color=PALETTE[k % len(PALETTE)],
                 )  # fmt: skip
@@ -280,12 +286,6 @@ def _bound(values: Sequence[float | None]) -> np.ndarray:
     """Bounds at the steps; where there is none, the last one before holds."""
     filled = pd.Series([1.0, *values], dtype=np.float64).ffill()
     return np.append(filled.to_numpy(), filled.iloc[-1])
-
-
-def _waiting(curve: Survival, year: float) -> int:
-    """At risk at a time: known at the steps, where the curve was written down."""
-    later = [n for t, n in zip(curve.years, curve.at_risk, strict=True) if t >= year]
-    return curve.n if year <= 0 else (later[0] if later else 0)
 
 
 def correction_plot(intervals: pd.DataFrame, threshold_percent: float) -> Canvas:

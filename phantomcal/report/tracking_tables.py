@@ -120,25 +120,27 @@ def against_table(rows: Sequence[ThresholdAgainstClinical]) -> TableBlock:
 
     def cell(row: ThresholdAgainstClinical, k: int) -> str:
         share = row.shares[k]
-        if share.value is None:
+        if share.value is None or share.ci95_exact is None:
             return NONE
-        return f"{percent(share.value, 0)} [{_percent_interval(share.ci95_exact)}]"
+        low, high = share.ci95_exact
+        return f"{fixed(100 * share.value, 0)} [{fixed(100 * low, 0)}, {fixed(100 * high, 0)}]"
 
+    names = ("Sensitivity", "Specificity", "PPV", "NPV")
     return _block(
         {
             "threshold": ("Rise of", [_EVENTS[r.threshold] for r in rows]),
             "unit": ("By", [r.unit for r in rows]),
-            "tp": ("Event, risen", [r.true_positive for r in rows]),
-            "fn": ("Event, not risen", [r.false_negative for r in rows]),
-            "fp": ("No event, risen", [r.false_positive for r in rows]),
-            "tn": ("Neither", [r.true_negative for r in rows]),
-            "sens": ("Sensitivity [95 %]", [cell(r, 0) for r in rows]),
-            "spec": ("Specificity [95 %]", [cell(r, 1) for r in rows]),
-            "ppv": ("Predictive value [95 %]", [cell(r, 2) for r in rows]),
+            "tp": ("TP", [r.true_positive for r in rows]),
+            "fn": ("FN", [r.false_negative for r in rows]),
+            "fp": ("FP", [r.false_positive for r in rows]),
+            "tn": ("TN", [r.true_negative for r in rows]),
+            **{name: (f"{name} [95 %]", [cell(r, k) for r in rows]) for k, name in enumerate(names)},
         },
         "Rises beside clinical events",
-        numbers=("sens", "spec", "ppv"),
-        note="Exact intervals (Clopper and Pearson), which take rows as independent; by patient they are. "
+        numbers=names,
+        units=dict.fromkeys(names, "%"),
+        note="TP: clinical event and rise; FN: event without; FP: rise without; TN: neither; PPV, NPV: predictive values. "
+        "Exact intervals (Clopper and Pearson), which take rows as independent; by patient they are. "
         + ". ".join(dict.fromkeys(f"By {r.unit}: {r.note}" for r in rows if r.note))
         + ".",
     )
@@ -164,7 +166,7 @@ def survival_table(rows: Sequence[Survival]) -> TableBlock:
         "Time to the first threshold event",
         numbers=("median", "ci"),
         units={"median": "years", "ci": "years"},
-        note=". ".join(dict.fromkeys(text for r in rows for text in r.note.split("; "))) + ".",
+        note=". ".join(dict.fromkeys(text[0].upper() + text[1:] for r in rows for text in r.note.split("; "))) + ".",
     )
 
 
@@ -233,7 +235,7 @@ def side_by_side(correction: ScannerCorrection, corrected: Sequence[ChangeRate])
     )
 
 
-def interval_table(frame: pd.DataFrame) -> TableBlock:
+def interval_table(frame: pd.DataFrame, threshold_percent: float) -> TableBlock:
     """Intervals with an event, then the largest changes; at most `MOST_ROWS`."""
     key = frame["threshold_event"].fillna(False).astype(int) + frame["event"].fillna(False).astype(int)
     key += frame["repeatability_event"].fillna(False).astype(int)
@@ -244,11 +246,7 @@ def interval_table(frame: pd.DataFrame) -> TableBlock:
         _told(t, r, c)
         for t, r, c in zip(rows["threshold_event"], rows["repeatability_event"], rows["event"], strict=True)
     ]
-    when = (
-        [f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in zip(rows["from_date"], rows["to_date"], strict=True)]
-        if dated
-        else [f"{a:.2f} to {b:.2f} years" for a, b in zip(rows["from_years"], rows["to_years"], strict=True)]
-    )
+    when = [f"{d:%Y-%m-%d}" for d in rows["to_date"]] if dated else [fixed(y) for y in rows["to_years"]]
     low, high = rows["change_percent_ci95_low"], rows["change_percent_ci95_high"]
     chance = rows["probability_above_threshold"]
     more = len(frame) - len(rows)
@@ -256,7 +254,8 @@ def interval_table(frame: pd.DataFrame) -> TableBlock:
         {
             "who": ("Patient", rows["subject_id"].tolist()),
             "lesion": ("Lesion", rows["lesion_id"].tolist()),
-            "when": ("Visits", when),
+            "when": ("Until", when),
+            "years": ("Years", [fixed(y) for y in rows["years"]]),
             "ppm": (
                 "From, to",
                 [f"{number(a, 3)}, {number(b, 3)}" for a, b in zip(rows["from_ppm"], rows["to_ppm"], strict=True)],
@@ -269,13 +268,13 @@ def interval_table(frame: pd.DataFrame) -> TableBlock:
                 ],
             ),
             "year": ("Per year", [fixed(v, 1) for v in rows["change_percent_per_year"]]),
-            "p": ("P(true rise ≥ threshold)", ["" if pd.isna(v) else _chance(v) for v in chance]),
+            "p": (f"P(≥ {threshold_percent:g} %)", ["" if pd.isna(v) else _chance(v) for v in chance]),
             "volume": ("Volume", ["" if pd.isna(v) else fixed(v, 0) for v in rows["volume_change_percent"]]),
             "event": ("Event", told),
             "note": ("Remark", rows["note"].tolist()),
         },
         "Intervals",
-        numbers=("ppm", "change", "year", "p", "volume"),
+        numbers=("when", "years", "ppm", "change", "year", "p", "volume"),
         units={"ppm": "ppm", "change": "%", "year": "%", "volume": "%"},
         flags=[
             "warn" if text else "" if whole else "muted" for text, whole in zip(told, rows["comparable"], strict=True)

@@ -83,6 +83,8 @@ class Survival(Record):
     survival_low: list[float | None]
     survival_high: list[float | None]
     at_risk: list[int]
+    table_years: list[float] = Field(description="Round times")
+    table_at_risk: list[int] = Field(description="Waiting at these")
     median_years: float | None = Field(description="Null when fewer than half had the event")
     median_ci95: tuple[float | None, float | None] | None
     note: str = ""
