@@ -41,7 +41,7 @@ def simulated() -> pd.DataFrame:
     return lesion_table(
         simulate_lesions(
             101,
-            60,
+            45,
             kind={"haemorrhage": 0.5, "calcification": 0.5},
             diameter_mm=(4.0, 10.0),
             misregistration_mm=(0.0, 1.0),
