@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from phantomcal.cli.options import Ct, Out, Qsm, QsmUnit, app
+from phantomcal.cli.options import Ct, Out, Qsm, QsmUnit, Strictness, app
 from phantomcal.errors import InputError
 
 Axis = Annotated[int | None, typer.Option(help="Index axis the vials run along (0, 1, 2), if found wrong.")]
@@ -35,6 +35,7 @@ def calibrate(
     erosion_mm: Annotated[
         float | None, typer.Option("--erosion-mm", help="How far inside the vial wall to measure.")
     ] = None,
+    strictness: Strictness = "warn",
 ) -> None:
     """Find the vials of a phantom, measure them, and fit the calibration lines."""
     from phantomcal.phantom.finding.overrides import overrides
@@ -51,7 +52,15 @@ def calibrate(
         erosion_mm=erosion_mm,
     )
     record = calibrate_step(
-        protocol, out, ct=ct, qsm=qsm, qsm_unit=qsm_unit, magnitude=magnitude, session=session, overrides=said
+        protocol,
+        out,
+        ct=ct,
+        qsm=qsm,
+        qsm_unit=qsm_unit,
+        magnitude=magnitude,
+        session=session,
+        overrides=said,
+        strictness=strictness,
     )
     show_calibration(record, out)
     raise typer.Exit(1 if record.status == "fail" else 0)
@@ -104,11 +113,14 @@ def draft(
         float | None, typer.Option("--vial-radius", help="Inner radius of the vials, mm; else estimated.")
     ] = None,
     axis: Axis = None,
+    strictness: Strictness = "warn",
 ) -> None:
     """Find the vials of a new phantom in a scan and write a protocol to complete."""
     from phantomcal.steps.draft import draft_step
 
-    text, n = draft_step(ct=ct, qsm=qsm, qsm_unit=qsm_unit, out=out, vial_radius_mm=vial_radius, axis=axis)
+    text, n = draft_step(
+        ct=ct, qsm=qsm, qsm_unit=qsm_unit, out=out, vial_radius_mm=vial_radius, axis=axis, strictness=strictness
+    )
     if out is None:
         typer.echo(text, nl=False)
     else:

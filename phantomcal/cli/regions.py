@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from phantomcal.cli.options import Ct, Qsm, QsmUnit, app
+from phantomcal.cli.options import Ct, Qsm, QsmUnit, Strictness, app
 from phantomcal.errors import InputError
 
 Erode = Annotated[int, typer.Option("--erode", help="Voxel layers taken off each region.")]
@@ -94,6 +94,7 @@ def sample(
     merge_hemispheres: Merge = False,
     reference: Reference = "none",
     percentile: Percentile = None,
+    strictness: Strictness = "warn",
 ) -> None:
     """Region statistics of CT and QSM from a label map."""
     from phantomcal.steps.regions import sample_step
@@ -123,5 +124,6 @@ def sample(
             percentile=percentile,
             region=region,
         ),
+        strictness=strictness,
     )
     show_regions(frame, out)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from phantomcal.cli.options import Out, QsmUnit, app
+from phantomcal.cli.options import Out, QsmUnit, Strictness, app
 
 
 @app.command()
@@ -39,6 +39,7 @@ def register(
     phantom: Annotated[
         str | None, typer.Option("--phantom", help="Protocol of the phantom in both: align by its vials.")
     ] = None,
+    strictness: Strictness = "warn",
 ) -> None:
     """Align a CT to the MR space of the QSM map, or judge an alignment made elsewhere."""
     from phantomcal.steps.registration import register_step
@@ -59,6 +60,7 @@ def register(
         landmarks_ct=landmarks_ct,
         landmarks_mr=landmarks_mr,
         phantom=phantom,
+        strictness=strictness,
     )
     show_alignment(record, out)
     raise typer.Exit(0 if record.verdict == "pass" else 1)

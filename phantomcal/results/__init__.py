@@ -66,6 +66,7 @@ from phantomcal.results.lesions import (
     RuleOutcome,
 )
 from phantomcal.results.lines import Detection, Line, LineAlternative, LineSummary, VialInfluence
+from phantomcal.results.plaque import Plaque
 from phantomcal.results.repeatability import Repeatability
 from phantomcal.results.study import SessionPicture, SessionResult, StepOutcome, StudyRun
 from phantomcal.results.tracking import Tracking
@@ -125,6 +126,7 @@ __all__ = [
     "Modality",
     "PairedCalls",
     "PairedTest",
+    "Plaque",
     "Proportion",
     "Provenance",
     "ReaderAgreement",

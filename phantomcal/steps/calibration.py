@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from phantomcal.phantom.finding.overrides import Overrides
     from phantomcal.report.page import Figure
     from phantomcal.volumes import Volume
+    from phantomcal.volumes.quirks import Strictness
 
 VIAL_COLUMNS = (
     "vial_id",
@@ -57,6 +58,7 @@ def calibrate_step(
     magnitude: str | None = None,
     session: str = "",
     overrides: "Overrides | None" = None,
+    strictness: "Strictness" = "warn",
 ) -> Calibration:
     """`phantomcal calibrate`: writes vials.csv, calibration.json and report.html into `out`."""
     started = time.perf_counter()
@@ -68,6 +70,7 @@ def calibrate_step(
         magnitude=magnitude,
         session=session,
         overrides=overrides,
+        strictness=strictness,
         started=started,
     )
     with output_folder(out) as folder:
@@ -84,6 +87,7 @@ def run_calibration(
     magnitude: str | Path | None = None,
     session: str = "",
     overrides: "Overrides | None" = None,
+    strictness: "Strictness" = "warn",
     started: float,
 ) -> "Calibrated":
     """Read the volumes of a phantom and calibrate; nothing is written."""
@@ -96,11 +100,11 @@ def run_calibration(
     protocol = load_protocol(protocol_name)
     readers: list[Callable[[], Volume]] = []
     if ct is not None:
-        readers.append(lambda: read_ct(ct))
+        readers.append(lambda: read_ct(ct, strictness=strictness))
     if qsm is not None:
-        readers.append(lambda: read_qsm(qsm, qsm_unit))
+        readers.append(lambda: read_qsm(qsm, qsm_unit, strictness=strictness))
     if magnitude is not None:
-        readers.append(lambda: read_magnitude(magnitude))
+        readers.append(lambda: read_magnitude(magnitude, strictness=strictness))
     with ThreadPoolExecutor(len(readers)) as pool:
         volumes = list(pool.map(lambda read: read(), readers))
     said = overrides or Overrides()
@@ -124,11 +128,17 @@ def write_calibration(calibrated: "Calibrated", protocol_name: str, folder: Path
     from phantomcal.report.compose_calibration import calibration_report
     from phantomcal.report.page import render
     from phantomcal.report.pictures import phantom_pictures
+    from phantomcal.report.viewers import phantom_viewers
 
     write_vials(calibrated.record.vials, folder / "vials.csv")
     write_record(calibrated.record, folder / "calibration.json")
-    overlays = phantom_pictures(calibrated, load_protocol(protocol_name))
-    (folder / "report.html").write_text(render(calibration_report(calibrated.record, overlays)), encoding="utf-8")
+    protocol = load_protocol(protocol_name)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # Volumes are packed outside the interpreter's lock, while the figures are drawn.
+        viewers = beside.submit(phantom_viewers, calibrated, bool(protocol.single_line))
+        overlays = phantom_pictures(calibrated, protocol)
+        report = calibration_report(calibrated.record, overlays, volumes=viewers.result)
+    (folder / "report.html").write_text(render(report), encoding="utf-8")
     return overlays
 
 

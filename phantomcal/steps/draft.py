@@ -1,10 +1,14 @@
 """`protocols draft`: a protocol to complete, from a scan."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from phantomcal.errors import InputError
 from phantomcal.outputs import output_file
 from phantomcal.results import Modality
+
+if TYPE_CHECKING:
+    from phantomcal.volumes.quirks import Strictness
 
 
 def draft_step(
@@ -15,6 +19,7 @@ def draft_step(
     out: Path | None = None,
     vial_radius_mm: float | None = None,
     axis: int | None = None,
+    strictness: "Strictness" = "warn",
 ) -> tuple[str, int]:
     """Find the vials of a new phantom; returns the YAML text, written to `out` when given, and how many there are."""
     from phantomcal.phantom.finding.draft import draft_text, find_discs
@@ -28,7 +33,9 @@ def draft_step(
         raise InputError("a protocol is a YAML file", out.name, "give -o a name that ends in .yaml")
     if out is not None and out.exists():
         raise InputError("the file exists and may hold work", out.name, "choose another name")
-    volume = read_ct(ct) if ct is not None else read_qsm(str(qsm), qsm_unit)
+    volume = (
+        read_ct(ct, strictness=strictness) if ct is not None else read_qsm(str(qsm), qsm_unit, strictness=strictness)
+    )
     modality: Modality = "ct" if volume.modality == "ct" else "qsm"
     found = find_discs(volume.image, modality, vial_radius_mm=vial_radius_mm, axis=axis, where=volume.source.name)
     text = draft_text(found, modality, out.stem if out is not None else "my-phantom", volume.source.name)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from phantomcal.correlation.sampling import Sampling
+    from phantomcal.volumes.quirks import Strictness
 
 
 def sample_step(
@@ -28,6 +29,7 @@ def sample_step(
     subject: str = "",
     session: str = "",
     sampling: "Sampling | None" = None,
+    strictness: "Strictness" = "warn",
 ) -> "pd.DataFrame":
     """`phantomcal sample`: writes the region table `out`."""
     from phantomcal.correlation.regions import lookup_of, read_lookup, sample_regions
@@ -36,12 +38,12 @@ def sample_step(
     if ct is None and qsm is None:
         raise InputError("nothing to sample", "", "give --ct, --qsm or both")
     table_writer(out)
-    regions = read_labels(labels)
+    regions = read_labels(labels, strictness=strictness)
     table = lookup or _lookup_beside(labels)
     names = read_lookup(table) if table else lookup_of(regions.names)
-    moving = read_ct(ct) if ct is not None else None
-    susceptibility = read_qsm(qsm, qsm_unit) if qsm is not None else None
-    measured = read_labels(mask) if mask is not None else None
+    moving = read_ct(ct, strictness=strictness) if ct is not None else None
+    susceptibility = read_qsm(qsm, qsm_unit, strictness=strictness) if qsm is not None else None
+    measured = read_labels(mask, strictness=strictness) if mask is not None else None
     frame = sample_regions(
         on_lattice_of(regions.image, susceptibility.image) if susceptibility else regions.image,
         names,

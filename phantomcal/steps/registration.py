@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from phantomcal.registration.rigid import Registration
     from phantomcal.registration.transforms import GivenTransform
     from phantomcal.volumes import Volume
+    from phantomcal.volumes.quirks import Strictness
 
 OUTSIDE_HU = -1024.0
 _CT_RANGE = (-32768.0, 32767.0)
@@ -40,6 +41,7 @@ def register_step(
     landmarks_ct: Path | None = None,
     landmarks_mr: Path | None = None,
     phantom: str | None = None,
+    strictness: "Strictness" = "warn",
 ) -> Alignment:
     """`phantomcal register`: writes the transform, both images in each other's space, registration.json, report.html.
 
@@ -69,6 +71,8 @@ def register_step(
         Points with the same names in both images.
     phantom : str, optional
         Protocol of the phantom that both images show.
+    strictness : {"ignore", "warn", "raise"}
+        What to do about oddities of the files that can be set right.
     """
     from phantomcal.registration.resample import on_grid_of
 
@@ -77,7 +81,7 @@ def register_step(
     interpolate = _interpolation(interpolation)
     _check_pose_options(init, transform, transform_kind, inverted, phantom)
     marks = _landmarks(landmarks_ct, landmarks_mr)
-    moving, fixed = _volumes(ct, mr, kind, qsm_unit)
+    moving, fixed = _volumes(ct, mr, kind, qsm_unit, strictness)
     sources = [moving.source, fixed.source]
     if phantom is not None:
         found = _by_vials(moving, fixed, phantom)
@@ -180,13 +184,15 @@ def _interpolation(name: str) -> "Interpolation":
     return name  # type: ignore[return-value]
 
 
-def _volumes(ct: str, mr: str, kind: str, qsm_unit: str | None) -> "tuple[Volume, Volume]":
+def _volumes(ct: str, mr: str, kind: str, qsm_unit: str | None, strictness: "Strictness") -> "tuple[Volume, Volume]":
     from phantomcal.volumes import read_ct, read_magnitude, read_qsm
 
     if qsm_unit is not None and kind != "qsm":
         raise InputError("--qsm-unit says the unit of a QSM map, and --mr is a magnitude", "", "leave it away")
-    moving = read_ct(ct)
-    return moving, read_qsm(mr, qsm_unit) if kind == "qsm" else read_magnitude(mr)
+    moving = read_ct(ct, strictness=strictness)
+    if kind == "qsm":
+        return moving, read_qsm(mr, qsm_unit, strictness=strictness)
+    return moving, read_magnitude(mr, strictness=strictness)
 
 
 def _by_vials(moving: "Volume", fixed: "Volume", phantom: str) -> "Registration":
@@ -278,15 +284,21 @@ def _write(found: "Registration", aligned: "sitk.Image", field: "sitk.Image", fo
 
 def _pictures(moving: "Volume", fixed: "Volume", found: "Registration", record: Alignment) -> list[Any]:
     from phantomcal.report.alignment_pictures import alignment_pictures
+    from phantomcal.report.viewers import alignment_viewer
 
-    return alignment_pictures(
-        fixed.image,
-        moving.image,
-        found.transform,
-        fixed_kind=record.fixed_kind,
-        nats=(record.mutual_information_start, record.mutual_information),
-        of_phantom=record.method == "vials",
-    )
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        volumes = beside.submit(
+            alignment_viewer, fixed.image, moving.image, found.transform, fixed_kind=record.fixed_kind
+        )
+        pictures = alignment_pictures(
+            fixed.image,
+            moving.image,
+            found.transform,
+            fixed_kind=record.fixed_kind,
+            nats=(record.mutual_information_start, record.mutual_information),
+            of_phantom=record.method == "vials",
+        )
+        return [volumes.result(), *pictures]
 
 
 def _write_report(record: Alignment, pictures: list[Any], folder: Path) -> None:

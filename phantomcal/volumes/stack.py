@@ -88,7 +88,7 @@ def irregularities(positions_mm: NDArray[np.float64], axes: NDArray[np.float64])
 
 def _shift(positions_mm: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each slice lies to the side of the first, in its plane."""
-    return (positions_mm - positions_mm[0]) @ axes[:, :2]
+    return np.asarray((positions_mm - positions_mm[0]) @ axes[:, :2])
 
 
 def _is_even(depth_mm: NDArray[np.float64]) -> bool:

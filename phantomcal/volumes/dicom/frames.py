@@ -198,7 +198,8 @@ def labels_of(frame: Frame) -> dict[str, str]:
         "b_value": said.get("MRDiffusionSequence", "DiffusionBValue"),
         "kvp": said.plain.get("KVP"),
         "kernel": said.plain.get("ConvolutionKernel"),
-        "acquisition": said.get("FrameContentSequence", "FrameAcquisitionNumber") or said.plain.get("AcquisitionNumber"),
+        "acquisition": said.get("FrameContentSequence", "FrameAcquisitionNumber")
+        or said.plain.get("AcquisitionNumber"),
         "type": "-".join(frame.image_type) or None,
     }
     return {name: _word(value) for name, value in values.items() if value not in (None, "")}

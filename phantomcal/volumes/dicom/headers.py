@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.errors import InvalidDicomError
@@ -104,7 +105,7 @@ def _read_header(path: Path) -> Header | None:
         with path.open("rb") as stream:
             bare = False
             try:
-                dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
+                dataset: Any = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
             except InvalidDicomError:
                 if path.suffix.lower() not in _BARE_SUFFIXES:
                     return None

@@ -121,7 +121,12 @@ def spacing_quirks(layout: Layout) -> list[Quirk]:
         quirks.append(Quirk(what, "PixelSpacing was taken"))
     tilt = first.said.plain.get("GantryDetectorTilt")
     upright = float(np.abs(layout.axes[2, :]).max()) > 1 - 1e-6
-    if _is_number(tilt) and abs(float(tilt)) > 0.5 and upright and np.abs(positions[:, 1] - positions[0, 1]).max() < 0.1:
+    if (
+        _is_number(tilt)
+        and abs(float(tilt)) > 0.5
+        and upright
+        and np.abs(positions[:, 1] - positions[0, 1]).max() < 0.1
+    ):
         what = f"GantryDetectorTilt says {float(tilt):g} degrees and the slices stand upright"
         quirks.append(Quirk(what, "taken as corrected before (if the head looks sheared, export the original series)"))
     return quirks

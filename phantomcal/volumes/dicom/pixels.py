@@ -29,7 +29,7 @@ AIR_HU = -1024.0
 
 _PLAIN = (str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian))
 # JPEG, JPEG-LS, JPEG 2000 and RLE: decoded by the GDCM inside SimpleITK, whatever else is installed.
-_GDCM = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91)) + ("1.2.840.10008.1.2.5",)
+_GDCM = (*(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91)), "1.2.840.10008.1.2.5")
 _LARGEST_PADDING_HU = -900.0  # padding above it is a value that tissue has too
 
 
@@ -94,9 +94,7 @@ def load_pixels(frames: Sequence[Frame], scales: Sequence[Scale], *, is_ct: bool
 def _require_decoder(header: Header) -> None:
     bits = int(header.dataset.get("BitsAllocated") or 16)
     if bits not in (8, 16, 32, 64):
-        raise InputError(
-            f"pixels of {bits} bits allocated", header.path.name, "export the series with 16 bits a pixel"
-        )
+        raise InputError(f"pixels of {bits} bits allocated", header.path.name, "export the series with 16 bits a pixel")
     syntax = pydicom.uid.UID(header.syntax)
     if header.syntax in _GDCM or not syntax.is_transfer_syntax or not syntax.is_compressed:
         return
@@ -136,7 +134,7 @@ def _stored(header: Header, content: bytes) -> Callable[[int], NDArray[Any]]:
     return lambda index: stack[index]
 
 
-def _encapsulated(full: pydicom.Dataset, count: int) -> Iterator[bytes]:
+def _encapsulated(full: Any, count: int) -> Iterator[bytes]:
     offsets = None
     if "ExtendedOffsetTable" in full:
         offsets = (full.ExtendedOffsetTable, full.ExtendedOffsetTableLengths)
@@ -163,7 +161,7 @@ def _stored_bits(pixels: NDArray[Any], data: pydicom.Dataset) -> NDArray[Any]:
 
 def _by_gdcm(part: bytes, data: pydicom.Dataset, syntax: str) -> NDArray[Any]:
     """One compressed frame, by way of a bare file that holds nothing but it: no rescale, no name."""
-    bare = pydicom.Dataset()
+    bare: Any = pydicom.Dataset()
     bare.file_meta = pydicom.dataset.FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
     bare.file_meta.MediaStorageSOPClassUID = bare.SOPClassUID = CTImageStorage

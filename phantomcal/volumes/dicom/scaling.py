@@ -57,6 +57,10 @@ def scale_of(frame: Frame, role: Role) -> Scale:
         _require_susceptibility(frame, rescale)
         if rescale.unit in ("ppm", "ppb"):
             return rescale
+    elif component_of(frame) in ("phase", "real", "imaginary"):
+        raise InputError(
+            f"a {component_of(frame)} image, no magnitude", frame.where, "choose the series of the magnitude"
+        )
     return _philips(frame, rescale) or rescale
 
 
@@ -165,8 +169,9 @@ def _philips(frame: Frame, rescale: Scale) -> Scale | None:
 
 
 def _private(frame: Frame, element: int) -> float | None:
-    holders: list[pydicom.Dataset] = [frame.said.plain]
-    for holder in (frame.said.frame, frame.said.shared):
+    holders: list[Any] = [frame.said.plain]
+    groups: tuple[Any, Any] = (frame.said.frame, frame.said.shared)
+    for holder in groups:
         holders += [
             item
             for block in range(0x10, 0x20)

@@ -12,9 +12,9 @@ from phantomcal.volumes.dicom.frames import Frame, frames_of
 from phantomcal.volumes.dicom.headers import Header, find_series
 from phantomcal.volumes.dicom.layout import Layout, lay_out, require_complete, spacing_quirks
 from phantomcal.volumes.dicom.pixels import AIR_HU, Pixels, load_pixels
-from phantomcal.volumes.quirks import Quirk, Strictness, settle
 from phantomcal.volumes.dicom.repeats import drop_repeats, require_told_apart
 from phantomcal.volumes.dicom.scaling import Role, Scale, common_unit, scale_of
+from phantomcal.volumes.quirks import Quirk, Strictness, settle
 from phantomcal.volumes.stack import irregularities, place_slices
 
 _MOST_LISTED = 12
@@ -91,8 +91,6 @@ def read_series(
         raise InputError("a single DICOM slice", folder.name, "give the folder of the series")
     plan = plan_series(headers, role, wanted)
     quirks = list(plan.quirks)
-    if found.n_other:
-        quirks.append(Quirk(f"{found.n_other} files of the folder that are not DICOM images", "left out"))
     if plan.uneven:
         settle([Quirk(plan.uneven, "resampled linearly to a regular upright grid")], strictness)
     settle(quirks, strictness)
@@ -109,8 +107,10 @@ def read_series(
     outside = AIR_HU if role == "ct" else 0.0
     image, note = place_slices(values, layout.positions_mm, layout.axes, frames[0].spacing_mm, outside)
     notes = settle(quirks, strictness)
-    if note and strictness != "ignore":
-        notes += (note,)
+    if strictness == "warn":
+        notes += (note,) if note else ()
+        if found.n_other:  # a README beside the slices is no reason to refuse them
+            notes += (f"{found.n_other} files of the folder that are not DICOM images were left out",)
     digest = hashlib.sha256(b"".join(pixels.digests)).hexdigest()
     return DicomSeries(image, len(pixels.digests), digest, plan.unit, plan.unit_origin, notes)
 
