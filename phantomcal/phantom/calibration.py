@@ -34,11 +34,14 @@ class Calibrated:
         By modality, for pictures.
     mask_radii_mm : dict of str to list of float
         By modality, radius each vial was measured in, in the protocol's order.
+    images : dict of str to SimpleITK.Image
+        By modality, the volumes the vials were measured in, for pictures.
     """
 
     record: Calibration
     located: dict[Modality, Located] = field(default_factory=dict)
     mask_radii_mm: dict[Modality, list[float]] = field(default_factory=dict)
+    images: dict[Modality, sitk.Image] = field(default_factory=dict)
 
 
 def calibrate(
@@ -131,6 +134,7 @@ def calibrate(
         appraised(record, protocol),
         {scan.modality: scan.place for scan in scans},
         {scan.modality: scan.mask_radii_mm for scan in scans},
+        {scan.modality: volume.image for scan, volume in zip(scans, measurable, strict=True)},
     )
 
 

@@ -13,7 +13,7 @@ from phantomcal.report.alignment_tables import (
     vial_section,
 )
 from phantomcal.report.numerals import count, fixed, interval, percent
-from phantomcal.report.page import Block, Callout, Figure, KeyNumber, Report, RowFlag, Section, TableBlock, Text
+from phantomcal.report.page import Block, Callout, Figure, KeyNumber, Report, RowFlag, Section, TableBlock, Text, Viewer
 from phantomcal.results import Alignment
 
 MOST_PICTURES = 6
@@ -39,15 +39,15 @@ _SENTENCES = {
 _FLAGS: dict[str, RowFlag] = {"pass": "", "review": "warn", "fail": "fail"}
 
 
-def alignment_report(alignment: Alignment, pictures: Sequence[Figure] = (), subtitle: str = "") -> Report:
+def alignment_report(alignment: Alignment, pictures: Sequence[Figure | Viewer] = (), subtitle: str = "") -> Report:
     """The report of `register`.
 
     Parameters
     ----------
     alignment : Alignment
         The result.
-    pictures : sequence of Figure
-        From `alignment_pictures`; the first stands by itself, the others follow.
+    pictures : sequence of Figure or Viewer
+        From `alignment_pictures` and `alignment_viewer`; the first stands by itself, the others follow.
     subtitle : str
         What was aligned.
 

@@ -1,7 +1,7 @@
 """From a calibration to its report: lines, slopes, vials, and where they were found."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from phantomcal.report.blocks import embedded
 from phantomcal.report.budget_figures import budget_bars
@@ -36,12 +36,17 @@ from phantomcal.report.numerals import (
     percent,
     with_uncertainty,
 )
-from phantomcal.report.page import Block, Callout, Figure, Report, Section, Text
+from phantomcal.report.page import Block, Callout, Figure, Report, Section, Text, Viewer
 from phantomcal.report.style import modality_name
 from phantomcal.results import Calibration, Line
 
 
-def calibration_report(calibration: Calibration, overlays: Sequence[Figure] = (), verdict_text: str = "") -> Report:
+def calibration_report(
+    calibration: Calibration,
+    overlays: Sequence[Figure] = (),
+    verdict_text: str = "",
+    volumes: Callable[[], Sequence[Viewer]] = tuple,
+) -> Report:
     """The report of `calibrate` and `fit`.
 
     Parameters
@@ -52,12 +57,18 @@ def calibration_report(calibration: Calibration, overlays: Sequence[Figure] = ()
         Pictures of the phantom with the found vials (`vial_picture`), one per modality.
     verdict_text : str
         Replaces the sentence made from the status.
+    volumes : callable
+        Gives the viewers of the phantom's volumes; asked last, so that they can be made meanwhile.
 
     Returns
     -------
     Report
     """
     sentence = verdict_text or _verdict_text(calibration)
+    sections = calibration_sections(calibration, overlays, complete=True)
+    shown = volumes()
+    if shown:
+        sections.insert(1, volumes_section(shown))
     return Report(
         kind="Calibration report",
         title=calibration.title or calibration.protocol,
@@ -66,7 +77,7 @@ def calibration_report(calibration: Calibration, overlays: Sequence[Figure] = ()
         verdict_text=sentence,
         key_numbers=key_numbers(calibration),
         warnings=calibration.warnings,
-        sections=calibration_sections(calibration, overlays, complete=True),
+        sections=sections,
         methods=calibration_methods(calibration),
         references=calibration_citations(calibration),
         provenance=calibration.provenance,
@@ -108,6 +119,15 @@ def calibration_sections(
     if calibration.vials:
         sections.append(_vials_section(calibration, prefix))
     return sections
+
+
+def volumes_section(viewers: Sequence[Viewer]) -> Section:
+    """The volumes themselves, to scroll through."""
+    return Section(
+        "The volumes",
+        "Scroll through the scan from end to end: bubbles, leaning vials and artefacts show here.",
+        viewers,
+    )
 
 
 def _subtitle(calibration: Calibration) -> str:

@@ -113,7 +113,9 @@ function enliven(box) {
   const stem = caption.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 60);
   button.addEventListener("click", () => save(csvOf(table, rows), `${stem || "table"}.csv`));
   tools.append(button);
-  box.querySelector(".caption").after(tools);
+  const head = make("div", { className: "tablehead" });
+  box.querySelector(".caption").before(head);
+  head.append(box.querySelector(".caption"), tools);
   if (rows.length > 1) sortable(table, rows);
 }
 

@@ -79,7 +79,7 @@ function contours(voxels, size, view, slice, [width, height]) {
   return { paths, middles };
 }
 
-// Segments joined end to end, so that dashes run on.
+// Segments joined end to end, so that dashes run on, and steps of voxels evened out by less than half of one.
 function traced(lines) {
   const key = ([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`;
   const ends = new Map();
@@ -89,15 +89,33 @@ function traced(lines) {
   lines.forEach((line, first) => {
     if (used.has(first)) return;
     used.add(first);
-    path.moveTo(...line[0]);
-    let end = line[1];
-    for (let next = first; next !== undefined; ) {
-      path.lineTo(...end);
-      next = ends.get(key(end)).find((k) => !used.has(k));
+    const points = [line[0], line[1]];
+    for (;;) {
+      const end = key(points.at(-1));
+      const next = ends.get(end).find((k) => !used.has(k));
       if (next === undefined) break;
       used.add(next);
-      end = key(lines[next][0]) === key(end) ? lines[next][1] : lines[next][0];
+      points.push(key(lines[next][0]) === end ? lines[next][1] : lines[next][0]);
     }
+    if (key(points[0]) === key(points.at(-1))) {
+      points.pop();
+      path.addPath(closed(evened(evened(points))));
+    } else points.forEach((point, k) => path[k ? "lineTo" : "moveTo"](...point));
   });
+  return path;
+}
+
+function evened(points) {
+  const n = points.length;
+  return points.map(([x, y], k) => {
+    const [[a, b], [c, d]] = [points[(k + n - 1) % n], points[(k + 1) % n]];
+    return [(a + 2 * x + c) / 4, (b + 2 * y + d) / 4];
+  });
+}
+
+function closed(points) {
+  const path = new Path2D();
+  points.forEach((point, k) => path[k ? "lineTo" : "moveTo"](...point));
+  path.closePath();
   return path;
 }
