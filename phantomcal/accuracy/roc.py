@@ -259,7 +259,7 @@ def compare_areas(
             half = float(stats.t.ppf(0.975, found.dof) if clustered else stats.norm.ppf(0.975)) * error
             ends = (max(difference - half, -1.0), min(difference + half, 1.0))
             row = AreaComparison(**known, standard_error=error, ci95=ends, z=z, p=p, note=few_subjects(numbers))
-        elif variance >= -1e-24 and abs(difference) < 1e-12:
+        elif abs(difference) < 1e-12 and found.covariance[i, i] > 1e-24:
             note = "both scores put the cases in the same order"
             row = AreaComparison(**known, standard_error=0.0, ci95=(0.0, 0.0), z=None, p=1.0, note=note)
         else:

@@ -1,6 +1,6 @@
 """Accuracy as blocks of the page: figures with the words that belong to them, and tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 from phantomcal.report.accuracy_figures import proportion_forest, reliability_figure, roc_figure
 from phantomcal.report.blocks import embedded
@@ -33,7 +33,6 @@ def roc_blocks(
     comparisons: Sequence[AreaComparison] = (),
     cutoffs: Sequence[Cutoff] = (),
     unit: str = "",
-    shown: Callable[[Cutoff], Cutoff] | None = None,
 ) -> list[Block]:
     """ROC curves of scores of the same cases: figure, areas, cut-offs, comparisons.
 
@@ -46,8 +45,6 @@ def roc_blocks(
         Marked on the curves of the same name.
     unit : str
         Of the scores, for cut-offs.
-    shown : callable, optional
-        Turns a cut-off into the one to write, for scores whose sign was turned.
 
     Returns
     -------
@@ -64,7 +61,7 @@ def roc_blocks(
         areas_table(results),
     ]
     if cutoffs:
-        blocks.append(cutoff_table([shown(c) if shown else c for c in cutoffs], unit))
+        blocks.append(cutoff_table(cutoffs, unit))
     if comparisons:
         blocks.append(comparison_table(comparisons))
     return blocks
@@ -88,7 +85,7 @@ def areas_table(results: Sequence[RocResult]) -> TableBlock:
         "Area under the curve",
         labels,
         numbers=("auc", "se", "ci"),
-        note=_sentence("; ".join(dict.fromkeys(r.method for r in results))),
+        note=_sentence("; ".join(_longest(r.method for r in results))),
     )
 
 
@@ -97,7 +94,7 @@ def cutoff_table(cutoffs: Sequence[Cutoff], unit: str = "") -> TableBlock:
     columns = {
         "name": [c.name or "score" for c in cutoffs],
         "rule": [c.rule for c in cutoffs],
-        "cutoff": [number(c.cutoff, 3) for c in cutoffs],
+        "cutoff": [f"{'≥' if c.positive == 'above' else '≤'} {number(c.cutoff, 3)}" for c in cutoffs],
         "ci": [interval(c.cutoff_ci95) for c in cutoffs],
         "sensitivity": [proportion_words(c.sensitivity) for c in cutoffs],
         "specificity": [proportion_words(c.specificity) for c in cutoffs],
@@ -110,7 +107,7 @@ def cutoff_table(cutoffs: Sequence[Cutoff], unit: str = "") -> TableBlock:
         "ci": "95 % interval",
         "sensitivity": "Sensitivity",
         "specificity": "Specificity",
-        "youden": "Youden index (corrected)",
+        "youden": "Youden (corrected)",
     }
     if len({c.rule for c in cutoffs}) == 1:
         del labels["rule"]
@@ -334,6 +331,12 @@ def reliability_blocks(reliability: Reliability, name: str = "") -> list[Block]:
 def proportion_words(p: Proportion) -> str:
     """A proportion with its interval, or why there is none: ``0.92 [0.85, 0.96]``."""
     return f"{NONE} ({p.note})" if p.value is None else with_interval(p.value, p.ci95)
+
+
+def _longest(methods: Iterable[str]) -> list[str]:
+    """Methods without those that another one begins with."""
+    found = list(dict.fromkeys(methods))
+    return [text for text in found if not any(other != text and other.startswith(text) for other in found)]
 
 
 def _of(n_subjects: int | None) -> str:

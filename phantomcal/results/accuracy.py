@@ -1,5 +1,7 @@
 """How well calls, scores and probabilities agree with the truth, and readers with each other."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from phantomcal.results.base import Interval, Record
@@ -103,10 +105,13 @@ class EqualAreas(Record):
 
 
 class Cutoff(Record):
-    """The cut-off chosen on these cases; a score from it upwards is called positive."""
+    """The cut-off chosen on these cases."""
 
     name: str = ""
     rule: str
+    positive: Literal["above", "below"] = Field(
+        "above", description="Which side is called positive, the cut-off itself included"
+    )
     cutoff: float
     cutoff_ci95: Interval | None = Field(description="Percentiles of the bootstrap")
     sensitivity: Proportion

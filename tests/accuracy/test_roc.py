@@ -177,3 +177,9 @@ def test_holm_by_hand() -> None:
     assert holm([0.04, None, 0.01, 0.03]) == pytest.approx([0.06, None, 0.03, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([None]) == [None]
+
+
+def test_two_perfect_scores_are_not_called_alike() -> None:
+    (row,) = compare_areas([0, 0, 1, 1], {"a": [1, 2, 3, 4], "b": [2, 1, 4, 3]})
+    assert (row.difference, row.p, row.standard_error) == (0, None, None)
+    assert "area of exactly 0 or 1" in row.note
