@@ -20,6 +20,7 @@ from phantomcal.pipeline.gather import (
     publish,
     write_region_table,
 )
+from phantomcal.pipeline.lesions import classify_study, track_study
 from phantomcal.pipeline.tasks import Task
 from phantomcal.pipeline.work import NothingToAnalyse, kept_work
 from phantomcal.results import StepOutcome, StudyRun
@@ -29,7 +30,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ProgressCallback = Callable[[str, int, int], None]
-_FOLDERS = ("calibration", "registration", "regions", "correlation", "sessions", "derivatives/phantomcal")
+_FOLDERS = (
+    "calibration",
+    "registration",
+    "regions",
+    "correlation",
+    "sessions",
+    "derivatives/phantomcal",
+    "classification",
+    "tracking",
+    "decomposition",
+)
 _ALWAYS_PICTURED = 3
 
 
@@ -128,6 +139,11 @@ def run_study(
         tell("report", 0, 1)
         sampled = write_region_table(people, target)
         correlation = _correlate(target, by, steps) if sampled else None
+        table = _region_table(target) if sampled else None
+        classification = tracking = None
+        if table is not None and (table["kind"] == "lesion").any():
+            classification = classify_study(target, table, study, found.calibrations, steps)
+            tracking = track_study(target, table, study, steps)
         if not found.calibrations and not sampled and not found.aligned:
             reasons = "; ".join(dict.fromkeys(s.message for s in steps if s.message)) or "no phantom, CT, map or labels"
             raise NothingToAnalyse(
@@ -146,6 +162,8 @@ def run_study(
             calibrations=found.calibrations,
             alignments=found.alignments,
             correlation=correlation,
+            classification=classification,
+            tracking=tracking,
             warnings=[*dict.fromkeys([*study.warnings, *found.warnings()])],
             provenance=made,
         )

@@ -10,6 +10,7 @@ from phantomcal.report.blocks import embedded
 from phantomcal.report.compose_alignment import alignment_section, worst_key
 from phantomcal.report.compose_calibration import calibration_sections
 from phantomcal.report.compose_correlation import correlation_sections, decided_key
+from phantomcal.report.compose_study_lesions import lesion_citations, lesion_methods, lesion_sections
 from phantomcal.report.methods import (
     OSHIMA_2020,
     alignment_methods,
@@ -75,6 +76,8 @@ def study_report(
     if run.correlation is not None:
         methods.append(correlation_methods(run.correlation))
         references += correlation_citations()
+    methods += lesion_methods(run)
+    references += lesion_citations(run)
     verdict = _verdict(run)
     return Report(
         kind="Study report",
@@ -177,6 +180,7 @@ def _sections(
         sections.append(_alignments(run, pictures))
     if run.correlation is not None and table is not None:
         sections += correlation_sections(run.correlation, table, group, subject)
+    sections += lesion_sections(run)
     sections.append(_steps_section(run))
     return sections
 

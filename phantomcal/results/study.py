@@ -8,6 +8,9 @@ from phantomcal.results.alignment import Alignment
 from phantomcal.results.base import SCHEMA_VERSION, InputFile, Provenance, Record
 from phantomcal.results.calibration import Calibration
 from phantomcal.results.correlation import Correlation
+from phantomcal.results.decomposition import Decomposition
+from phantomcal.results.lesions import Classification
+from phantomcal.results.tracking import Tracking
 
 
 class StepOutcome(Record):
@@ -56,5 +59,11 @@ class StudyRun(Record):
     calibrations: list[Calibration] = Field(default_factory=list)
     alignments: dict[str, Alignment] = Field(default_factory=dict)
     correlation: Correlation | None = None
+    classification: Classification | None = Field(None, description="Lesions of all people: blood or calcium")
+    decompositions: dict[str, Decomposition] = Field(
+        default_factory=dict,
+        description="By session: masses in its lesions, where a phantom calibrated both modalities",
+    )
+    tracking: Tracking | None = Field(None, description="Lesions over the sessions of a person")
     warnings: list[str] = Field(default_factory=list)
     provenance: Provenance

@@ -200,7 +200,10 @@ def _perform(task: _Task) -> tuple[str, dict[str, Any]]:
 
 def _write_labels(labels: Any, what: str, stem: Path, name: str) -> None:
     write_image(labels, stem.with_name(f"{stem.name}.nii.gz"))
-    sidecar = {"Description": f"{what} of the simulated anatomy", "SpatialReference": f"bids:raw:{name}/anat/{name}_Chimap.nii.gz"}
+    sidecar = {
+        "Description": f"{what} of the simulated anatomy",
+        "SpatialReference": f"bids:raw:{name}/anat/{name}_Chimap.nii.gz",
+    }
     write_text(to_json(sidecar), stem.with_name(f"{stem.name}.json"))
 
 
