@@ -8,8 +8,9 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,20 @@ from phantomcal.errors import InputError
 from phantomcal.results import InputFile, Provenance
 
 _VERSIONED = ("numpy", "scipy", "pandas", "SimpleITK", "pydicom", "pingouin")
+
+
+Finish = Callable[[Path], None]
+_FINISHING: ContextVar[tuple[Finish, ...]] = ContextVar("finishing", default=())
+
+
+@contextmanager
+def before_appearing(finish: Finish) -> Iterator[None]:
+    """Inside the block every output folder is handed to `finish`, complete, before it appears under its name."""
+    token = _FINISHING.set((*_FINISHING.get(), finish))
+    try:
+        yield
+    finally:
+        _FINISHING.reset(token)
 
 
 @contextmanager
@@ -59,6 +74,8 @@ def output_folder(path: str | Path, replaces: Sequence[str] = ()) -> Iterator[Pa
         raise InputError(f"cannot write ({error.strerror})", str(path), "choose a writable folder with -o") from error
     try:
         yield scratch
+        for finish in _FINISHING.get():
+            finish(scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         for folder in made:  # innermost first

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from phantomcal.cli.options import app
+from phantomcal.cli.printing import with_pdf
 
 
 @app.command()
+@with_pdf
 def concentration(
     calibration: Annotated[Path, typer.Option("--calibration", help="calibration.json of `calibrate` or `fit`.")],
     table: Annotated[Path | None, typer.Argument(help="CSV, TSV or Parquet: a row per sample.")] = None,

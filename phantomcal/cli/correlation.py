@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from phantomcal.cli.options import Out, app
+from phantomcal.cli.printing import with_pdf
 
 Table = Annotated[Path, typer.Argument(help="CSV, TSV or Parquet: a row per subject and region.")]
 X = Annotated[str, typer.Option("--x", help="Column of the CT attenuation, HU.")]
@@ -19,6 +20,7 @@ Adjust = Annotated[str, typer.Option("--adjust", help="holm, bonferroni, fdr_bh 
 
 
 @app.command()
+@with_pdf
 def correlate(
     table: Table,
     out: Out,
@@ -57,6 +59,7 @@ def correlate(
 
 
 @app.command()
+@with_pdf
 def compare(
     table: Table,
     out: Out,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from phantomcal.cli.options import Out, app
+from phantomcal.cli.printing import with_pdf
 
 history_app = typer.Typer(help="Calibrations over time and between scanners.", no_args_is_help=True)
 app.add_typer(history_app, name="history")
@@ -41,6 +42,7 @@ def _few_collections() -> Iterator[None]:
 
 
 @app.command()
+@with_pdf
 def repeatability(
     runs: Annotated[list[Path], typer.Argument(help="calibration.json of each run, or the folders that hold them.")],
     out: Out,
@@ -110,6 +112,7 @@ def list_(
 
 
 @history_app.command("chart")
+@with_pdf
 def chart(
     out: Out,
     scanner: Scanners = None,
@@ -145,6 +148,7 @@ def chart(
 
 
 @history_app.command("compare")
+@with_pdf
 def compare(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Two calibrations, to compare without a history.", show_default=False)

@@ -7,12 +7,14 @@ import typer
 from typer.core import TyperGroup
 
 from phantomcal.cli.options import Ct, Out, Qsm, QsmUnit, Strictness, app
+from phantomcal.cli.printing import with_pdf
 from phantomcal.errors import InputError
 
 Axis = Annotated[int | None, typer.Option(help="Index axis the vials run along (0, 1, 2), if found wrong.")]
 
 
 @app.command()
+@with_pdf
 def calibrate(
     protocol: Annotated[str, typer.Argument(help="Built-in protocol or YAML file; see `phantomcal protocols`.")],
     out: Out,

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from phantomcal.cli.options import Out, QsmUnit, Strictness, app
+from phantomcal.cli.printing import with_pdf
 
 
 @app.command()
+@with_pdf
 def register(
     out: Out,
     ct: Annotated[str, typer.Option("--ct", help="CT of the patient or phantom.")],
