@@ -172,7 +172,7 @@ def _cutoffs(lesions: Sequence[LesionVerdict], notes: list[str]) -> list[Cutoff]
         if not _two_classes(chosen):
             continue
         values = sign * np.array([getattr(v, name) for v in chosen], dtype=np.float64)
-        label = "susceptibility, ppm (from)" if name == "qsm_ppm" else "CT number, HU (up to)"
+        label = "susceptibility, ppm" if name == "qsm_ppm" else "CT number, HU"
         cutoff = _tried(
             lambda chosen=chosen, values=values, label=label: best_cutoff(  # type: ignore[misc]
                 _truth(chosen), values, _subjects(chosen), name=label
@@ -186,7 +186,11 @@ def _cutoffs(lesions: Sequence[LesionVerdict], notes: list[str]) -> list[Cutoff]
                 cutoff
                 if sign > 0
                 else cutoff.model_copy(
-                    update={"cutoff": -cutoff.cutoff, "cutoff_ci95": None if ends is None else (-ends[1], -ends[0])}
+                    update={
+                        "cutoff": -cutoff.cutoff,
+                        "cutoff_ci95": None if ends is None else (-ends[1], -ends[0]),
+                        "positive": "below",
+                    }
                 )
             )
     return found

@@ -173,9 +173,7 @@ def posterior(readings: Readings, known: Assumptions) -> Posterior:
             for evidence, (density, far) in pieces.items():
                 nearest = far.min(axis=1)
                 marginal = density @ these.weight
-                # Readings 37 SDs from everything have no density in double precision, only a distance.
-                log = np.where(marginal > 0, np.log(np.maximum(marginal, 1e-300)), -0.5 * nearest)
-                logs[evidence][part, k] = log + np.log(known.prior[name])
+                logs[evidence][part, k] = _log_marginal(marginal, nearest) + np.log(known.prior[name])
                 misfit[evidence][part] = np.fmin(misfit[evidence][part], nearest)
     probabilities = {e: np.asarray(special.softmax(value, axis=1)) for e, value in logs.items()}
     absent = {"qsm": np.isnan(readings.ppm), "ct": np.isnan(readings.hu)}
@@ -188,6 +186,48 @@ def posterior(readings: Readings, known: Assumptions) -> Posterior:
     return Posterior(probabilities, p, {e: entropy_bits(q) for e, q in probabilities.items()})
 
 
+def posterior_plane(hu: Array, ppm: Array, known: Assumptions, *, hu_se: float, ppm_se: float) -> tuple[Array, Array]:
+    """Probabilities over a grid of readings of equal errors, from both: what `posterior` gives, much faster.
+
+    Parameters
+    ----------
+    hu, ppm : ndarray, shape (nx,) and (ny,)
+        The axes of the grid.
+    known : Assumptions
+    hu_se, ppm_se : float
+        Standard errors; surroundings are taken as measured, with the usual tissue in them.
+
+    Returns
+    -------
+    probabilities : ndarray, shape (ny, nx, 4)
+    misfit_p : ndarray, shape (ny, nx)
+    """
+    sides = [
+        Readings(
+            *(np.asarray(axis, dtype=np.float64),) * 2,
+            *(np.full(axis.size, value) for value in (
+                hu_se, ppm_se, known.tissue_hu, known.local_hu_sd, known.tissue_ppm, known.local_ppm_sd,
+                known.default_diameter_mm,
+            )),
+        )
+        for axis in (hu, ppm)
+    ]  # fmt: skip
+    logs = np.full((len(CLASSES), ppm.size, hu.size), -np.inf)
+    misfit = np.full((ppm.size, hu.size), np.inf)
+    everything = slice(None)
+    for k, name in enumerate(CLASSES):
+        if known.prior[name] <= 0:
+            continue
+        nodes = class_nodes(known)[name]
+        density_hu, far_hu = _density_hu(sides[0], everything, nodes, known)
+        density_ppm, far_ppm = _density_ppm(sides[1], everything, nodes, known)
+        nearest = np.stack([(far_hu + row).min(axis=1) for row in far_ppm])
+        # HU and ppm are independent given the amounts, so that the grid is a product of two short tables.
+        logs[k] = _log_marginal(density_ppm @ (nodes.weight * density_hu).T, nearest) + np.log(known.prior[name])
+        misfit = np.minimum(misfit, nearest)
+    return np.moveaxis(special.softmax(logs, axis=0), 0, -1), np.asarray(stats.chi2.sf(misfit, 2))
+
+
 def relative_error(diameter_mm: Array, known: Assumptions) -> Array:
     """Relative spread of a reading's excess over tissue from partial volume and misregistration.
 
@@ -195,6 +235,11 @@ def relative_error(diameter_mm: Array, known: Assumptions) -> Array:
     """
     moved = np.minimum(1.5 * known.registration_mm / np.maximum(diameter_mm, 0.1), 0.5)
     return np.asarray(np.hypot(known.partial_volume, moved))
+
+
+def _log_marginal(marginal: Array, nearest: Array) -> Array:
+    """Readings 37 SDs from everything have no density in double precision, only a distance."""
+    return np.asarray(np.where(marginal > 0, np.log(np.maximum(marginal, 1e-300)), -0.5 * nearest))
 
 
 def _density_ppm(readings: Readings, part: slice, nodes: Nodes, known: Assumptions) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from phantomcal.lesions.assumptions import CLASSES, Assumptions
-from phantomcal.lesions.likelihood import MISFIT, Readings, posterior
+from phantomcal.lesions.likelihood import MISFIT, posterior_plane
 from phantomcal.lesions.rules import CALCIUM_HU, CHOROID
 from phantomcal.report.style import BLUE, HAIR, INK, MUTED, PURPLE, VERMILION, house_style, new_canvas
 from phantomcal.results import Classification, LesionVerdict
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 VERDICT_COLOURS = {"haemorrhage": VERMILION, "calcification": BLUE, "mixed": PURPLE, "undetermined": MUTED}
 VERDICT_MARKERS = {"haemorrhage": "^", "calcification": "v", "mixed": "D", "undetermined": "o"}
-_NODES = 96
+_NODES = 160
 _MOST_BARS = 400
 
 
@@ -146,25 +146,11 @@ def modality_bars(record: Classification) -> Canvas:
 
 def _regions(axes: Any, record: Classification, x: Array, y: Array, hu_se: float, ppm_se: float) -> None:
     known = Assumptions(**record.assumptions)
-    gx, gy = (g.ravel() for g in np.meshgrid(x, y))
-    full = np.ones(gx.size)
-    readings = Readings(
-        gx,
-        gy,
-        hu_se * full,
-        ppm_se * full,
-        known.tissue_hu * full,
-        known.local_hu_sd * full,
-        known.tissue_ppm * full,
-        known.local_ppm_sd * full,
-        known.default_diameter_mm * full,
-    )
-    found = posterior(readings, known)
-    p = found.probabilities["both"]
+    p, misfit_p = posterior_plane(x, y, known, hu_se=hu_se, ppm_se=ppm_se)
     # One smooth surface that passes the threshold where the class does and the readings do not contradict it.
-    believed = record.threshold * found.misfit_p["both"] / MISFIT
+    believed = record.threshold * misfit_p / MISFIT
     for name in ("haemorrhage", "calcification", "mixed"):
-        level = np.minimum(p[:, CLASSES.index(name)], believed).reshape(y.size, x.size)
+        level = np.minimum(p[..., CLASSES.index(name)], believed)
         inside = np.ma.masked_less(level, record.threshold)
         colour = VERDICT_COLOURS[name]
         axes.pcolormesh(

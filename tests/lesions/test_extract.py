@@ -159,7 +159,7 @@ def test_without_ct_no_pattern_is_named(head: Head) -> None:
 
 def test_simulated_pure_lesions_show_no_pattern_and_mixed_ones_mostly_do() -> None:
     patterns = {}
-    for kind, n in (("haemorrhage", 12), ("calcification", 12), ("mixed", 14)):
+    for kind, n in (("haemorrhage", 8), ("calcification", 8), ("mixed", 10)):
         lesions = simulate_lesions(33, n, kind=kind, diameter_mm=(7.0, 12.0), misregistration_mm=(0.0, 1.0))
         patterns[kind] = [
             look_inside(x.lesion_labels, Assumptions(), qsm=x.qsm, ct=x.ct, transform=x.ct_from_mr)[
@@ -169,7 +169,7 @@ def test_simulated_pure_lesions_show_no_pattern_and_mixed_ones_mostly_do() -> No
         ]
     assert not any(patterns["haemorrhage"])
     assert not any(patterns["calcification"])
-    assert sum(p != "" for p in patterns["mixed"]) >= 8
+    assert sum(p != "" for p in patterns["mixed"]) >= 6
 
 
 def test_noise_is_smoothed_only_as_far_as_needed() -> None:

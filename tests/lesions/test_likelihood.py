@@ -10,7 +10,7 @@ from scipy import stats
 
 from phantomcal.errors import InputError
 from phantomcal.lesions.assumptions import CLASSES, Assumptions, assumptions_for, assumptions_from, prior_of
-from phantomcal.lesions.likelihood import Readings, entropy_bits, posterior, prior_entropy_bits
+from phantomcal.lesions.likelihood import Readings, entropy_bits, posterior, posterior_plane, prior_entropy_bits
 from phantomcal.simulate.lesions import simulated_calibration
 from phantomcal.simulate.lesions_physics import Scanner
 
@@ -88,6 +88,15 @@ def test_swapping_rows_swaps_answers_and_chunks_do_not_matter() -> None:
     together = posterior(readings(list(hu), list(ppm)), Assumptions()).probabilities["both"]
     backwards = posterior(readings(list(hu[::-1]), list(ppm[::-1])), Assumptions()).probabilities["both"]
     np.testing.assert_allclose(together, backwards[::-1], rtol=1e-12)
+
+
+def test_the_plane_holds_what_single_lesions_get() -> None:
+    hu, ppm = np.array([-50.0, 40.0, 90.0, 300.0]), np.array([-0.5, -0.02, 0.4])
+    p, misfit = posterior_plane(hu, ppm, Assumptions(), hu_se=1.5, ppm_se=0.01)
+    grid = [(h, q) for q in ppm for h in hu]
+    found = posterior(readings([h for h, _ in grid], [q for _, q in grid]), Assumptions())
+    np.testing.assert_allclose(p.reshape(-1, 4), found.probabilities["both"], atol=1e-12)
+    np.testing.assert_allclose(misfit.ravel(), found.misfit_p["both"], atol=1e-12)
 
 
 def test_missing_readings_leave_the_other_modality_alone() -> None:
