@@ -18,6 +18,7 @@ from phantomcal.report.display_grid import (
     point_box,
     upright,
 )
+from phantomcal.report.numerals import count
 from phantomcal.report.packed import Scale, as_text, ct_scale, even_scale, packed, packed_labels, symmetric_scale
 from phantomcal.report.page import Figure, Viewer
 from phantomcal.report.stills import Shade, still
@@ -179,7 +180,7 @@ def viewer(
     picture = still(shades, grid.GetSpacing(), start, drawn, _LABEL_FACTOR, outlines)
     names = " and ".join(layer.name for layer in layers[:2])
     alt = f"{title}: axial, coronal and sagittal slices of {names}"
-    alt += f" with {len(outlines)} outlines." if outlines else "."
+    alt += f" with {count(len(outlines), 'outline')}." if outlines else "."
     volumes: dict[str, Any] = {
         "size": list(grid.GetSize()),
         "spacing": _rounded(grid.GetSpacing()),

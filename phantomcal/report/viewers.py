@@ -213,7 +213,7 @@ def region_outlines(
         for kind, image in (("region", regions), ("lesion", lesions)):
             if image is None:
                 continue
-            array = sitk.GetArrayViewFromImage(sitk.Resample(image, grid, there, sitk.sitkNearestNeighbor, 0))
+            array = sitk.GetArrayFromImage(sitk.Resample(image, grid, there, sitk.sitkNearestNeighbor, 0))
             table = np.zeros(max(found[kind], default=0) + 1, np.uint8)
             for label in found[kind]:
                 table[label] = numbers.get((kind, label), 0)
