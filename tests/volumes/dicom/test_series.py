@@ -255,9 +255,11 @@ def test_another_matrix_is_refused_by_its_file(tmp_path: Path) -> None:
 
 def test_two_slices_in_one_place_are_refused(tmp_path: Path) -> None:
     folder = _series(tmp_path / "s", np.arange(5) * 2.5)
-    _slice(np.array([-11.0, 7.0, 5.0])).save_as(folder / "again.dcm", enforce_file_format=True)
+    again = _slice(np.array([-11.0, 7.0, 5.0]))
+    again.PixelData = bytes(2) + again.PixelData[2:]
+    again.save_as(folder / "again.dcm", enforce_file_format=True)
     message = _refusal(folder)
-    assert "1 slices of the DICOM series lie where another one lies" in message
+    assert "1 slices of the DICOM series lie where another one lies, with other values" in message
     assert "again.dcm" in message
 
 
