@@ -16,7 +16,7 @@ def plaque_table(
     between: float = 0.06,
     within: float = 0.08,
 ) -> pd.DataFrame:
-    """Sections of patients: a random component each, susceptibility with a patient's own offset, grades that follow it."""
+    """Sections: a random component each, susceptibility with a patient's own offset, grades that follow it."""
     means = MEANS_PPM if means is None else means
     names = list(means)
     patient = np.repeat(np.arange(n_patients), sections)
