@@ -122,12 +122,14 @@ def _sections(
         )
     if record.information:
         told = "; ".join(f"{g.evidence} {fixed(g.gained_bits)} bits" for g in record.information)
+        alone = any(g.ci95_low is None for g in record.information)
+        bars = "One subject gives no interval." if alone else "Bars: 95 % intervals."
         sections.append(
             Section(
                 "What each modality adds",
                 "How much of the question blood or calcium each set of readings answers, by the likelihood.",
                 [
-                    embedded(modality_bars(record), f"Information gained: {told}.", "Bars: 95 % intervals."),
+                    embedded(modality_bars(record), f"Information gained: {told}.", bars),
                     information_table(record),
                 ],
             )

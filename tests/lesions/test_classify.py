@@ -41,9 +41,9 @@ def simulated() -> pd.DataFrame:
     return lesion_table(
         simulate_lesions(
             101,
-            45,
+            30,
             kind={"haemorrhage": 0.5, "calcification": 0.5},
-            diameter_mm=(4.0, 10.0),
+            diameter_mm=(4.0, 8.0),
             misregistration_mm=(0.0, 1.0),
         )
     )
@@ -272,12 +272,12 @@ def test_impossible_calls_are_refused() -> None:
         classify_lesions(drawn_labels(), fit=True, model=classify_lesions(drawn_labels(), fit=True).logistic)
 
 
-def test_five_thousand_lesions_in_seconds() -> None:
+def test_two_thousand_lesions_in_seconds() -> None:
     import time
 
     rng = np.random.default_rng(2)
-    rows = list(zip(rng.uniform(0, 400, 5_000), rng.uniform(-0.8, 1.2, 5_000), strict=True))
+    rows = list(zip(rng.uniform(0, 400, 2_000), rng.uniform(-0.8, 1.2, 2_000), strict=True))
     started = time.perf_counter()
     record = classify_lesions(table(*rows))
-    assert len(record.lesions) == 5_000
-    assert time.perf_counter() - started < 20
+    assert len(record.lesions) == 2_000
+    assert time.perf_counter() - started < 10
