@@ -95,9 +95,9 @@ def _judge(use: str, headers: Sequence[Header], wanted: dict[str, str], descript
     try:
         kind, good_for, plan = _kind(headers, wanted)
     except InputError as error:
-        count = sum(int(h.dataset.get("NumberOfFrames") or 1) for h in headers)
-        size = {"n_images": count, "n_files": len(headers), "columns": int(data.Columns), "rows": int(data.Rows)}
-        kind = _kind_of_unusable(data)
+        count, n_files = _counted(headers, wanted)
+        size = {"n_images": count, "n_files": n_files, "columns": int(data.Columns), "rows": int(data.Rows)}
+        kind = _kind_of_unusable(data, wanted.get("component", ""))
         return DicomVolume(
             **known, **size, kind=kind, problem=f"{error.what}: {error.fix}" if error.fix else error.what
         )
@@ -106,7 +106,13 @@ def _judge(use: str, headers: Sequence[Header], wanted: dict[str, str], descript
     if plan.uneven:
         quirks.append(f"{plan.uneven}: resampled linearly to a regular upright grid")
     if plan.layout.repeats:
-        quirks.append(f"{len(plan.layout.repeats)} images lie where another one lies: left out if they are the same")
+        many = len(plan.layout.repeats) > 1
+        says = (
+            "images lie where another one lies: left out if they are"
+            if many
+            else "image lies where another one lies: left out if it is"
+        )
+        quirks.append(f"{len(plan.layout.repeats)} {says} the same")
     depth_mm = plan.layout.places_mm @ plan.layout.axes[:, 2]
     return DicomVolume(
         **known,
@@ -122,6 +128,15 @@ def _judge(use: str, headers: Sequence[Header], wanted: dict[str, str], descript
         unit=plan.unit,
         quirks=quirks,
     )
+
+
+def _counted(headers: Sequence[Header], wanted: dict[str, str]) -> tuple[int, int]:
+    """Images and files of a choice."""
+    if not wanted:
+        return sum(int(h.dataset.get("NumberOfFrames") or 1) for h in headers), len(headers)
+    frames = [f for h in headers for f in frames_of(h)]
+    paths = [f.header.path for f in frames if wanted.items() <= labels_of(f).items()]
+    return len(paths), len(set(paths))
 
 
 def _kind(headers: Sequence[Header], wanted: dict[str, str]) -> tuple[str, list[str], Plan]:
@@ -147,7 +162,7 @@ def _kind(headers: Sequence[Header], wanted: dict[str, str]) -> tuple[str, list[
     return "MR volume (a QSM map needs --qsm-unit)", ["--magnitude", "--mr", "--qsm"], plan
 
 
-def _kind_of_unusable(data: pydicom.Dataset) -> str:
+def _kind_of_unusable(data: pydicom.Dataset, component: str) -> str:
     kind, words = str(data.get("SOPClassUID") or ""), image_type_of(data)
     if kind.startswith(_SECONDARY_CAPTURE):
         return "secondary capture"
@@ -155,9 +170,8 @@ def _kind_of_unusable(data: pydicom.Dataset) -> str:
         return "segmentation"
     if "LOCALIZER" in words:
         return "localiser"
-    part = {"P": "phase", "R": "real part", "I": "imaginary part"}.get(words[2] if len(words) > 2 else "", "")
-    modality = str(data.get("Modality") or "image")
-    return f"{modality} {part}".strip()
+    part = component or {"P": "phase", "R": "real", "I": "imaginary"}.get(words[2] if len(words) > 2 else "", "")
+    return f"{data.get('Modality') or 'image'} {part}".strip()
 
 
 def _number(value: object) -> float | None:

@@ -150,7 +150,8 @@ def _without_localisers(frames: Sequence[Frame], quirks: list[Quirk]) -> list[Fr
             "a localiser (scout), no volume", frames[0].header.path.name, "choose the series of the volume"
         )
     if len(kept) < len(frames):
-        quirks.append(Quirk(f"{len(frames) - len(kept)} localiser images in the series", "left out"))
+        n_left = len(frames) - len(kept)
+        quirks.append(Quirk(f"{n_left} localiser image{'' if n_left == 1 else 's'} in the series", "left out"))
     return kept
 
 

@@ -90,5 +90,5 @@ def drop_repeats(layout: Layout, values: NDArray[np.float32]) -> tuple[Layout, l
         )
     if not dropped:
         return layout, list(range(len(layout.frames)))
-    quirk = Quirk(f"{len(dropped)} images are in the series twice", "the copies were left out")
+    quirk = Quirk(f"{len(dropped)} {'image is' if len(dropped) == 1 else 'images are'} in the series twice", "left out")
     return without(layout, dropped, [quirk]), [k for k in range(len(layout.frames)) if k not in set(dropped)]

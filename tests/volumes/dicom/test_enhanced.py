@@ -66,7 +66,7 @@ def test_two_stacks_are_told_apart_and_one_can_be_chosen(tmp_path: Path) -> None
     upper = read_ct(f"{folder}::{data.SeriesInstanceUID}::stack=upper")
     np.testing.assert_array_equal(values_of(upper.image), stored[4:])
     assert upper.image.GetOrigin()[2] == pytest.approx(40 + 4 * STEP_MM)
-    with pytest.raises(InputError, match="no frames with stack=middle.*use one of lower, upper"):
+    with pytest.raises(InputError, match=r"no frames with stack=middle.*use one of lower, upper"):
         read_ct(f"{folder}::stack=middle")
 
 
@@ -115,7 +115,7 @@ def test_philips_scale_of_enhanced_frames(tmp_path: Path) -> None:
 def test_frames_without_a_place_are_refused(tmp_path: Path) -> None:
     data = enhanced(stored_values())
     del data.PerFrameFunctionalGroupsSequence
-    with pytest.raises(InputError, match="does not say where its frames lie.*dcm2niix"):
+    with pytest.raises(InputError, match=r"does not say where its frames lie.*dcm2niix"):
         read_ct(save([data], tmp_path / "s"))
 
 
@@ -142,5 +142,5 @@ def test_a_missing_frame_is_refused(tmp_path: Path) -> None:
 def test_more_places_than_frames_are_refused(tmp_path: Path) -> None:
     data = enhanced(stored_values())
     data.NumberOfFrames = 5
-    with pytest.raises(InputError, match="5 frames and places for 6"):
+    with pytest.raises(InputError, match=r"5 frames and places for 6"):
         read_ct(save([data], tmp_path / "s"))

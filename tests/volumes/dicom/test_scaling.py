@@ -65,18 +65,18 @@ def test_the_option_overrules_the_header_and_says_so(tmp_path: Path) -> None:
     np.testing.assert_allclose(values_of(volume.image), STORED * 1e-3, atol=1e-6)
     what = "the DICOM header says ppb (RescaleType) and the option ppm"
     assert f"{what}: ppm was taken" in volume.notes
-    with pytest.raises(InputError, match="the DICOM header says ppb"):
+    with pytest.raises(InputError, match=r"the DICOM header says ppb"):
         read_qsm(folder, unit="ppm", strictness="raise")
 
 
 def test_integers_with_an_offset_are_not_guessed(tmp_path: Path) -> None:
     folder = save(slices(STORED + 2048, modality="MR"), tmp_path / "s")
-    with pytest.raises(InputError, match="no value below 0 .* integers with an offset"):
+    with pytest.raises(InputError, match=r"no value below 0 .* integers with an offset"):
         read_qsm(folder, unit="ppb")
 
 
 def test_whole_numbers_without_a_unit_are_no_ppm(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be ppm and look like ppb.*--qsm-unit ppb"):
+    with pytest.raises(InputError, match=r"cannot be ppm and look like ppb.*--qsm-unit ppb"):
         read_qsm(save(slices(STORED, modality="MR"), tmp_path / "s"))
 
 
@@ -90,7 +90,7 @@ def test_frames_in_different_units_are_refused(tmp_path: Path) -> None:
 def test_phase_and_its_like_are_neither_map_nor_magnitude(tmp_path: Path, part: str) -> None:
     folder = _mr(tmp_path, lambda k, data: setattr(data, "ImageType", ["ORIGINAL", "PRIMARY", part]))
     for read in (read_qsm, read_magnitude):
-        with pytest.raises(InputError, match="(phase|real|imaginary) image"):
+        with pytest.raises(InputError, match=r"(phase|real|imaginary) image"):
             read(folder)
 
 
@@ -146,7 +146,7 @@ def test_an_unspecified_rescale_type_is_taken_as_hu(tmp_path: Path) -> None:
 
 def test_a_slope_of_zero_is_refused(tmp_path: Path) -> None:
     images = each(slices(STORED), lambda k, data: setattr(data, "RescaleSlope", 0))
-    with pytest.raises(InputError, match="RescaleSlope is 0"):
+    with pytest.raises(InputError, match=r"RescaleSlope is 0"):
         read_ct(save(images, tmp_path / "s"))
 
 
@@ -154,5 +154,5 @@ def test_a_lookup_table_is_refused(tmp_path: Path) -> None:
     images = each(
         slices(STORED), lambda k, data: setattr(data, "ModalityLUTSequence", Sequence([real_world(1, 0, "1")]))
     )
-    with pytest.raises(InputError, match="ModalityLUTSequence"):
+    with pytest.raises(InputError, match=r"ModalityLUTSequence"):
         read_ct(save(images, tmp_path / "s"))

@@ -323,7 +323,7 @@ def test_one_slice_is_no_volume(tmp_path: Path) -> None:
 def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image here")
     assert "no DICOM image" in _refusal(tmp_path)
-    with pytest.raises(InputError, match="from a file, not a folder"):
+    with pytest.raises(InputError, match=r"from a file, not a folder"):
         read_labels(tmp_path)
 
 
