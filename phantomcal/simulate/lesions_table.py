@@ -51,7 +51,7 @@ def lesion_table(
     rows = []
     for lesion in lesions:
         found = measure_lesions(lesion.lesion_labels, ct=lesion.ct, qsm=lesion.qsm, transform=lesion.ct_from_mr)
-        row: dict[str, Any] = {"subject_id": lesion.subject_id, **found.iloc[0].to_dict()}
+        row: dict[Any, Any] = {"subject_id": lesion.subject_id, **found.iloc[0].to_dict()}
         row |= {"lesion_id": lesion.lesion_id, "truth": "nothing" if lesion.truth.kind == "none" else lesion.truth.kind}
         if with_truth:
             row |= {f"true_{name}": getattr(lesion.truth, name) for name in _TRUE}
