@@ -11,7 +11,7 @@ _LEAST_AGREEMENT = 0.5
 _LEAST_OVERLAP = 0.5
 _TURNED_DEG = 30.0
 _STARTS = ("headers", "centres")
-_MOST_SAMPLES = 60_000
+_SAMPLES = (8_000, 15_000, 30_000)  # at each resolution
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,12 @@ def _descended(
     method.SetMetricAsCorrelation()
     method.SetMetricFixedMask(head)
     voxels = int((sitk.GetArrayViewFromImage(head) > 0).sum())
+    shares = [min(1.0, samples / max(voxels, 1)) for samples in _SAMPLES]
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(min(1.0, _MOST_SAMPLES / max(voxels, 1)))
+    method.SetMetricSamplingPercentagePerLevel(shares, seed=1)  # without a seed the clock would move the grid
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
-        1.0, 1e-4, 200, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
+        2.0, 2e-3, 100, relaxationFactor=0.5, gradientMagnitudeTolerance=1e-8
     )
     method.SetOptimizerScalesFromPhysicalShift()
     small = min(fixed.GetSize()) < 48
