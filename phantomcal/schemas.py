@@ -18,6 +18,7 @@ from phantomcal.results import (
     DicomListing,
     HistoryChart,
     Plaque,
+    PowerTable,
     RegionComparison,
     Repeatability,
     StudyRun,
@@ -40,6 +41,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "classification": Classification,
         "plaque": Plaque,
         "tracking": Tracking,
+        "power": PowerTable,
         "dicom": DicomListing,
         "results": StudyRun,
     }

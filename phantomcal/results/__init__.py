@@ -70,6 +70,7 @@ from phantomcal.results.plaque import Plaque
 from phantomcal.results.repeatability import Repeatability
 from phantomcal.results.study import SessionPicture, SessionResult, StepOutcome, StudyRun
 from phantomcal.results.tracking import Tracking
+from phantomcal.results.trials import PowerRow, PowerTable, SimulatedPower, TrialDesign
 from phantomcal.results.vials import VialLocation, VialMeasurement
 
 __all__ = [
@@ -127,6 +128,8 @@ __all__ = [
     "PairedCalls",
     "PairedTest",
     "Plaque",
+    "PowerRow",
+    "PowerTable",
     "Proportion",
     "Provenance",
     "ReaderAgreement",
@@ -143,9 +146,11 @@ __all__ = [
     "SampleVerdict",
     "SessionPicture",
     "SessionResult",
+    "SimulatedPower",
     "StepOutcome",
     "StudyRun",
     "Tracking",
+    "TrialDesign",
     "Verdict",
     "VialAlignment",
     "VialDiagnosis",
