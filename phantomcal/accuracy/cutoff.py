@@ -16,6 +16,7 @@ from phantomcal.accuracy.inputs import (
     count_subjects,
     few_subjects,
     joined,
+    percentile_ends,
     require_both_classes,
     subject_numbers,
 )
@@ -105,7 +106,7 @@ def best_cutoff(
         name=name,
         rule="largest Youden index" if sensitivity is None else f"sensitivity at least {sensitivity:g}",
         cutoff=cutoff,
-        cutoff_ci95=_ends(found) if found.size >= draws // 2 else None,
+        cutoff_ci95=percentile_ends(found) if found.size >= draws // 2 else None,
         sensitivity=proportion_of(positive[classes], "sensitivity", None if own is None else own[classes]),
         specificity=proportion_of(~positive[~classes], "specificity", None if own is None else own[~classes]),
         youden=index,
@@ -190,8 +191,3 @@ def _bootstrap(
         optimism.append(drawn - apparent[place])
     nothing = np.empty(0)
     return (np.concatenate(cutoffs), np.concatenate(optimism)) if cutoffs else (nothing, nothing)
-
-
-def _ends(values: FloatArray) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)

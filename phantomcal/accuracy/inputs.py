@@ -98,3 +98,9 @@ def few_subjects(numbers: IntArray | None) -> str:
 def joined(*parts: str) -> str:
     """Remarks in one line, empty ones left out."""
     return "; ".join(part for part in parts if part)
+
+
+def percentile_ends(values: FloatArray) -> tuple[float, float]:
+    """The middle 95 % of bootstrap values."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

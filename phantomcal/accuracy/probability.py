@@ -16,6 +16,7 @@ from phantomcal.accuracy.inputs import (
     count_subjects,
     few_subjects,
     joined,
+    percentile_ends,
     subject_numbers,
 )
 from phantomcal.accuracy.proportions import proportion_of
@@ -108,11 +109,11 @@ def reliability(
         n_subjects=count_subjects(numbers),
         bins=[_bin(i, edges, p, classes, place, numbers) for i in np.flatnonzero(full).tolist()],
         ece=ece,
-        ece_ci95=_ends(boot[0]),
+        ece_ci95=percentile_ends(boot[0]),
         ece_if_calibrated=float(perfect.mean()),
         ece_if_calibrated_95=float(np.percentile(perfect, 95)),
         brier=brier,
-        brier_ci95=_ends(boot[1]),
+        brier_ci95=percentile_ends(boot[1]),
         brier_reliability=parts[0],
         brier_resolution=parts[1],
         brier_uncertainty=parts[2],
@@ -203,8 +204,3 @@ def _fitted(truth: BoolArray, design: FloatArray, offset: FloatArray | None, sub
     groups = 0 if subjects is None else int(subjects.max()) + 1
     deviate = float(stats.norm.ppf(0.975) if subjects is None else stats.t.ppf(0.975, max(groups - 1, 1)))
     return value, error, (value - deviate * error, value + deviate * error)
-
-
-def _ends(values: FloatArray) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)

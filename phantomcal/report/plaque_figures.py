@@ -37,6 +37,7 @@ _KNOWN = {"haemorrhage": VERMILION, "calcification": BLUE, "lipid core": ORANGE,
 _OTHERS = (PURPLE, SKY, BLACK)
 # Beyond this many points in a row they are drawn lighter, so that their density shows.
 _MANY = 150
+_PHOTOGRAPHED = 2000
 _GOLDEN = 0.6180339887498949
 
 
@@ -75,6 +76,7 @@ def component_strips(frame: "pd.DataFrame", measure: PlaqueMeasure) -> Canvas:
                 alpha=0.7 if values.size <= _MANY else 0.35,
                 linewidths=0,
                 zorder=1,
+                rasterized=values.size > _PHOTOGRAPHED,
             )
             if row.ci95 is not None:
                 axes.plot(row.ci95, [i + 0.27] * 2, color=INK, lw=2, zorder=3)
@@ -133,6 +135,7 @@ def grade_panels(frame: "pd.DataFrame", measure: PlaqueMeasure, columns: dict[st
                     marker=MARKERS[k % len(MARKERS)],
                     alpha=0.75,
                     linewidths=0,
+                    rasterized=x.size > _PHOTOGRAPHED,
                 )
             axes.set_xticks(np.unique(here[column]))
             axes.set_xlabel(f"{row.grade}, grade")

@@ -133,7 +133,7 @@ def test_mixed_model_gives_back_what_was_put_in(rng: np.random.Generator) -> Non
 
 def test_mixed_model_that_cannot_be_fitted_says_why(rng: np.random.Generator) -> None:
     values, codes, patient = clustered(rng, whole=False)
-    assert mixed_means(values, codes, np.arange(values.size), NAMES) == "only 0 patients have several rows"
+    assert mixed_means(values, codes, np.arange(values.size), NAMES) == "0 patients have several rows, fewer than 3"
     unequal = mixed_means(values * np.where(codes == 0, 20, 1), codes, patient, NAMES)
     assert isinstance(unequal, Mixed)
     assert "rely on the ranks" in unequal.warning
