@@ -12,6 +12,15 @@ matplotlib.use("Agg")
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def require_in_ci(there: bool, message: str) -> None:
+    """Skip a test whose data or program is absent, with the reason; where `CI` is set it fails instead."""
+    if there:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A generator that gives the same numbers in every run."""
@@ -22,9 +31,5 @@ def rng() -> np.random.Generator:
 def real_data() -> Path:
     """Folder of the real data sets; tests that need it skip where it is absent, but never in CI."""
     folder = Path(os.environ.get("PHANTOMCAL_REALDATA", _BESIDE))
-    if not folder.is_dir():
-        message = f"no real data at {folder}: set PHANTOMCAL_REALDATA"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+    require_in_ci(folder.is_dir(), f"no real data at {folder}: set PHANTOMCAL_REALDATA")
     return folder

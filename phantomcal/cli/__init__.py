@@ -25,6 +25,7 @@ from phantomcal.cli import (  # isort: skip  # noqa: F401
     trials,
     simulation,
     dicom,
+    export,
     schema,
 )
 from phantomcal.cli.options import app
