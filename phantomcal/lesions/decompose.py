@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from phantomcal.lesions.system import System
+from phantomcal.lesions.slopes import physics_system, system_from
+from phantomcal.lesions.system import System, conditioning
+
+__all__ = ["Baseline", "Decomposed", "System", "conditioning", "decompose", "physics_system", "system_from"]
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[np.floating[Any]]

@@ -59,8 +59,8 @@ def form_of(name: str, *, tube_voltage_kvp: float = 120.0, field_tesla: float = 
     ----------
     name : str
         ``ferritin``, ``haemosiderin``, ``deoxyhaemoglobin``, ``methaemoglobin``, ``SPIO``, ``USPIO``, ``free Fe3+``,
-        ``hydroxyapatite``, ``CaCl2``, ``CaCO3`` or ``gadolinium``; with values of one's own as ``ferritin=0.09`` or ``ferritin=0.09:0.01``
-        (ppm per mmol/L and its standard uncertainty).
+        ``hydroxyapatite``, ``CaCl2``, ``CaCO3`` or ``gadolinium``; with values of one's own as ``ferritin=0.09`` or
+        ``ferritin=0.09:0.01`` (ppm per mmol/L and its standard uncertainty).
     tube_voltage_kvp : float
         It enters the attenuation.
     field_tesla : float

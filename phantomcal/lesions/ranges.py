@@ -21,8 +21,8 @@ class Ranges:
     ----------
     names : tuple of str
     low, high : ndarray
-        Over all non-negative mixtures that give the readings exactly. Where none does (noise, or a wrong baseline), both
-        are the nearest mixture in the metric of the noise.
+        Over all non-negative mixtures that give the readings exactly. Where none does (noise, or a wrong baseline),
+        both are the nearest mixture in the metric of the noise.
     exact : ndarray of bool
         Whether some mixture gives the readings.
     """

@@ -69,8 +69,8 @@ class DecomposedLesion(Record):
     label: int
     n_voxels: int
     volume_mm3: float = Field(description="Of the mask")
-    aperture_mm3: float = Field(description="Volume summed: the mask and a margin for partial volume")
-    n_surround: int = Field(description="Voxels of the ring that the baseline was fitted to; 0 without")
+    n_surround: int = Field(description="Voxels close around it that tell the tissue; 0 where a baseline was given")
+    centre_index: tuple[int, int, int] = Field(description="Voxel (x, y, z) of the map at the middle of the mask")
     centre_mm: tuple[float, float, float] | None = Field(None, description="Centre of the mask, world LPS")
     baseline_hu: float
     baseline_hu_se: float
@@ -81,8 +81,6 @@ class DecomposedLesion(Record):
     excess_ppm: float
     excess_ppm_se: float
     error_correlation: float | None = Field(None, description="Of the errors of the two masses")
-    recovered_ct: float = Field(description="Share of the lesion's signal that the aperture is taken to hold, CT")
-    recovered_qsm: float
     masses: list[LesionMass]
     notes: list[str] = Field(default_factory=list)
 

@@ -1,0 +1,294 @@
+"""The sums of HU and ppm that one lesion adds, and how well they are known."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from phantomcal.errors import InputError
+from phantomcal.lesions.decompose import Baseline
+from phantomcal.lesions.template import Fitted, Sharpness, fit_total
+from phantomcal.lesions.variogram import variance_of_sum
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+_Box = tuple[slice, slice, slice]
+
+_WIDER = 1.4  # how much farther the tissue is looked at for comparison
+_AROUND_MM = 12.0
+_OUTLIER_SD = 4.0
+_FEW_DOF, _MOST_DOF = 4.0, 200.0
+
+
+@dataclass(frozen=True)
+class Total:
+    """What one lesion adds.
+
+    Attributes
+    ----------
+    volume_mm3 : float
+        Of the mask.
+    sums : ndarray, shape (2,)
+        Excess HU times mm3, and ppm times mm3.
+    variance : ndarray, shape (2,)
+        From noise and texture.
+    degrees_of_freedom : float
+        Of that.
+    form_variance : ndarray, shape (2,)
+        From the assumed blur and from where the tissue is looked at.
+    shared_variance : ndarray, shape (2,)
+        From a baseline that was given.
+    tissue, tissue_se : ndarray, shape (2,)
+        HU and ppm of the tissue.
+    n_tissue : int
+    centre_index : tuple of int
+        (x, y, z).
+    notes : list of str
+    """
+
+    volume_mm3: float
+    sums: Array
+    variance: Array
+    degrees_of_freedom: float
+    form_variance: Array
+    shared_variance: Array
+    tissue: Array
+    tissue_se: Array
+    n_tissue: int
+    centre_index: tuple[int, int, int]
+    notes: list[str]
+
+
+def lesion_total(
+    fields: tuple[NDArray[Any], NDArray[Any]],
+    labels: NDArray[np.integer],
+    number: int,
+    extent: _Box,
+    usable: BoolArray,
+    free: BoolArray,
+    spacing_mm: tuple[float, float, float],
+    how: Sharpness,
+    reach: float,
+    baseline: Baseline | None,
+    name: str,
+) -> Total:
+    """What one lesion adds to CT and map.
+
+    Parameters
+    ----------
+    fields : tuple of ndarray, shape (z, y, x)
+        HU and ppm, less the baseline where one is given.
+    labels : ndarray of int
+    number : int
+        The label.
+    extent : tuple of slice
+        Its bounding box.
+    usable, free : ndarray of bool
+        Where both readings are, and where besides no lesion is near.
+    spacing_mm : tuple of float
+        Voxel size (x, y, z).
+    how : Sharpness
+    reach : float
+        How far around the mask the tissue is looked at, mm.
+    baseline : Baseline, optional
+    name : str
+        For messages.
+
+    Returns
+    -------
+    Total
+
+    Raises
+    ------
+    InputError
+        No voxel of the lesion has both readings.
+    """
+    step = np.array(spacing_mm[::-1])
+    box = _widened(extent, np.ceil((_WIDER * reach + _AROUND_MM) / step).astype(int), labels.shape)
+    mask = labels[box] == number
+    ok = usable[box]
+    if not (mask & ok).any():
+        raise InputError(
+            f"{name} has no voxel with both readings", "the label map", "check CT coverage and the map's mask"
+        )
+    images = [np.asarray(np.where(ok, f[box], 0.0), dtype=np.float64) for f in fields]
+    distance = ndimage.distance_transform_edt(~mask, sampling=step)
+    others = (labels[box] != 0) & ~mask
+    own = ok & ~others
+    notes = []
+    if others.any():
+        theirs = ndimage.distance_transform_edt(~others, sampling=step)
+        contested = own & (theirs < np.minimum(distance, reach))
+        own &= ~contested
+        if int((contested & (distance <= reach)).sum()):
+            notes.append("another lesion is close: what blur mixes between the two is parted by the model alone")
+    fit_tissue = baseline is None
+    fits: list[Fitted] = []
+    form = np.zeros(2)
+    lost = float((mask & ~ok).sum()) / float(mask.sum())
+    if lost > 0:
+        notes.append(f"{lost:.0%} of its mask has no reading (edge of the map or of the CT): filled by the model")
+    for k, sigma in enumerate((how.ct_mm, how.qsm_mm)):
+        first, others_found = _fits(images[k], mask, own, distance, sigma, spacing_mm, how, reach, fit_tissue, k == 1)
+        if first is None:
+            raise InputError(
+                f"{name} has too little tissue around it to tell what it adds",
+                "the label map",
+                "give what the tissue reads with --baseline",
+            )
+        form[k] = sum((other.total - first.total) ** 2 for other in others_found)
+        fits.append(first)
+    around = free[box] & _plain(images, free[box])
+    variance = np.array(
+        [variance_of_sum(f.weights, i, around, about_zero=not fit_tissue) for f, i in zip(fits, images, strict=True)]
+    )
+    summed = float((distance <= reach).sum())
+    dof = float(np.clip(around.sum() / summed - 1.0, _FEW_DOF, _MOST_DOF))
+    if np.isnan(variance).any():
+        near = own & ~mask & (distance <= _WIDER * reach)
+        variance = np.array(
+            [
+                float(np.square(f.weights).sum()) * 4.0 * _robust_variance(i[near])
+                for f, i in zip(fits, images, strict=True)
+            ]
+        )
+        dof = _FEW_DOF
+        notes.append("too little free tissue around to see its noise: four times that of unconnected voxels is taken")
+    left = max(f.n_left_out for f in fits)
+    if left > 0.2 * summed:
+        notes.append(f"{left} voxels around it read otherwise than tissue (vessel, bone, fluid) and were left out")
+    voxel = float(np.prod(spacing_mm))
+    n_mask = float(mask.sum())
+    tissue = np.array([f.tissue for f in fits])
+    if fit_tissue:
+        # The level rests on the same voxels as the sum does: its error is that of the sum over the voxels summed.
+        tissue_se, shared = np.sqrt(variance) / summed, np.zeros(2)
+    else:
+        assert baseline is not None
+        tissue = np.array(
+            [float(np.mean(np.broadcast_to(b, labels.shape)[box][mask])) for b in (baseline.hu, baseline.ppm)]
+        )
+        tissue_se = np.array([baseline.hu_se, baseline.ppm_se])
+        shared = np.array([(float(f.weights.sum()) * se) ** 2 for f, se in zip(fits, tissue_se, strict=True)])
+    middle = np.argwhere(mask).mean(axis=0) + [s.start for s in box]
+    z, y, x = (round(float(v)) for v in middle)
+    return Total(
+        n_mask * voxel,
+        np.array([f.total for f in fits]) * voxel,
+        variance * voxel**2,
+        dof,
+        form * voxel**2,
+        shared * voxel**2,
+        tissue,
+        tissue_se,
+        min(f.n_tissue for f in fits) if fit_tissue else 0,
+        (x, y, z),
+        notes,
+    )
+
+
+def _fits(
+    image: Array,
+    mask: BoolArray,
+    own: BoolArray,
+    distance: Array,
+    sigma: tuple[float, float, float],
+    spacing_mm: tuple[float, float, float],
+    how: Sharpness,
+    reach: float,
+    tissue: bool,
+    centred: bool,
+) -> tuple[Fitted | None, list[Fitted]]:
+    """The fit, and those with more blur, a wider look and no search, that say how much it depends on each."""
+    # A box around the fitted part is all the fits need.
+    part = ndimage.find_objects((distance <= _WIDER * reach + 2 * max(spacing_mm)).astype(np.uint8))[0]
+    more = 1.0 + how.relative_se
+    wide = (sigma[0] * more, sigma[1] * more, sigma[2] * more)
+    asked = [(sigma, reach, centred), (wide, reach, centred), (sigma, _WIDER * reach, centred)]
+    if not centred:  # how far the search for its place changes the sum
+        asked.append((sigma, reach, True))
+    found = [
+        fit_total(image[part], mask[part], own[part], distance[part], s, spacing_mm, reach=r, tissue=tissue, centred=c)
+        for s, r, c in asked
+    ]
+    placed = []
+    for fit in found:
+        if fit is None:
+            continue
+        weights = np.zeros(image.shape)
+        weights[part] = fit.weights
+        placed.append(Fitted(fit.total, fit.tissue, weights, fit.n_tissue, fit.n_left_out))
+    return (None, []) if found[0] is None else (placed[0], placed[1:])
+
+
+def near_lesions(labels: NDArray[np.integer], spacing_mm: tuple[float, float, float], reach: float) -> BoolArray:
+    """Lesions and what lies within reach of one."""
+    step = np.array(spacing_mm[::-1])
+    near = np.zeros(labels.shape, np.bool_)
+    pad = np.ceil(reach / step).astype(int)
+    for extent in ndimage.find_objects(labels.astype(np.int64)):
+        if extent is not None:
+            box = _widened(extent, pad, labels.shape)
+            near[box] |= ndimage.distance_transform_edt(labels[box] == 0, sampling=step) <= reach
+    return near
+
+
+def voxel_sharpness(spacing_mm: tuple[float, float, float]) -> Sharpness:
+    """Blur of images as sharp as their voxels: a full width at half maximum of one voxel, at least 1 mm.
+
+    Averaging over a voxel blurs by 0.29 of it besides; the CT is interpolated linearly, which blurs by up to 0.41.
+    """
+    return sharpness_of(spacing_mm, np.eye(3), spacing_mm)
+
+
+def sharpness_of(
+    ct_spacing_mm: tuple[float, float, float], ct_axes: Array, map_spacing_mm: tuple[float, float, float]
+) -> Sharpness:
+    """Blur of CT and map along the map's axes.
+
+    Parameters
+    ----------
+    ct_spacing_mm, map_spacing_mm : tuple of float
+        Voxel sizes (x, y, z).
+    ct_axes : ndarray, shape (3, 3)
+        Columns: the CT's axes in the map's.
+
+    Returns
+    -------
+    Sharpness
+        For the CT: voxel average, linear interpolation (variance of a sixth of the squared voxel) and a point spread of
+        0.8 mm full width; for the map: voxel average and a point spread of 1 mm or one voxel, whichever is less sharp.
+    """
+    ct = np.square(ct_spacing_mm) * (1 / 12 + 1 / 6) + (0.8 / 2.3548) ** 2
+    ct_along = np.sqrt(np.square(ct_axes) @ ct)
+    spread = np.maximum(np.array(map_spacing_mm), 1.0) / 2.3548
+    own = np.sqrt(np.square(map_spacing_mm) / 12 + spread**2)
+    return Sharpness(
+        (float(ct_along[0]), float(ct_along[1]), float(ct_along[2])), (float(own[0]), float(own[1]), float(own[2]))
+    )
+
+
+def _plain(images: list[Array], free: BoolArray) -> BoolArray:
+    """Free tissue without vessels, bone and the like: within four robust SD of the median in both images."""
+    keep = free.copy()
+    for image in images:
+        values = image[free]
+        if values.size:
+            middle = float(np.median(values))
+            sd = np.sqrt(_robust_variance(values))
+            if sd > 0:
+                keep &= np.abs(image - middle) <= _OUTLIER_SD * sd
+    return keep
+
+
+def _robust_variance(values: Array) -> float:
+    return float((1.4826 * np.median(np.abs(values - np.median(values)))) ** 2) if values.size else float("nan")
+
+
+def _widened(extent: _Box, pad: NDArray[np.integer], shape: tuple[int, ...]) -> _Box:
+    a, b, c = (
+        slice(max(s.start - int(p), 0), min(s.stop + int(p), n)) for s, p, n in zip(extent, pad, shape, strict=True)
+    )
+    return a, b, c

@@ -1,0 +1,71 @@
+"""How the noise of a weighted sum of voxels follows from how the tissue around varies with distance."""
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+_LEAST_PAIRS = 30
+
+
+def variance_of_sum(weights: Array, image: Array, free: BoolArray, *, about_zero: bool) -> float:
+    """Variance that noise, texture and background give the weighted sum of voxels.
+
+    For weights that add up to 0 (tissue taken off) the variance of ``sum w_i y_i`` is ``-sum w_i w_j g(i - j)`` with
+    the semivariogram g, half the mean squared difference of voxels so far apart, which needs no mean. It holds the
+    correlation of neighbouring voxels and whatever else varies in the free tissue. Where the image is given less a
+    known baseline, the mean product about zero takes its place, which also holds an offset.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (z, y, x)
+    image : ndarray
+        Same shape; finite.
+    free : ndarray of bool
+        Tissue without lesions.
+    about_zero : bool
+        The weights do not add up to 0, and the image should average to 0.
+
+    Returns
+    -------
+    float
+        NaN without free voxels.
+
+    References
+    ----------
+    Cressie, Statistics for Spatial Data, 1993, sections 2.3 and 2.4. Marcotte, Comput Geosci 1996;22:1175 (by Fourier
+    transform).
+    """
+    if int(free.sum()) < 2 * _LEAST_PAIRS:
+        return float("nan")
+    shape = [scipy.fft.next_fast_len(2 * n - 1, real=True) for n in image.shape]
+
+    def spectrum(values: Array) -> NDArray[np.complex128]:
+        return np.asarray(scipy.fft.rfftn(values, s=shape))
+
+    def products(a: NDArray[np.complex128], b: NDArray[np.complex128]) -> Array:
+        return np.asarray(scipy.fft.irfftn(a * np.conj(b), s=shape), dtype=np.float64)
+
+    open_ = free.astype(np.float64)
+    # Differences do not care for the level, but the transform's rounding does.
+    level = 0.0 if about_zero else float(image[free].mean())
+    values = np.where(free, image - level, 0.0)
+    mask, own = spectrum(open_), spectrum(values)
+    pairs = np.round(products(mask, mask))
+    enough = pairs >= _LEAST_PAIRS
+    w = spectrum(weights)
+    overlap = products(w, w)
+    mean = products(own, own)
+    if about_zero:
+        covariance = np.where(enough, mean / np.maximum(pairs, 1.0), 0.0)
+        return max(float((covariance * overlap).sum()), 0.0)
+    squares = products(spectrum(values**2), mask)
+    mirrored = products(mask, spectrum(values**2))
+    half = 0.5 * (squares + mirrored) - mean
+    semivariance = half / np.maximum(pairs, 1.0)
+    semivariance[0, 0, 0] = 0.0
+    sill = float(np.square(values[free]).mean())
+    semivariance = np.where(enough, semivariance, sill)
+    return max(-float((semivariance * overlap).sum()), 0.0)
