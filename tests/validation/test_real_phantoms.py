@@ -15,10 +15,14 @@ from phantomcal.phantom.measuring.sample import measure
 from phantomcal.protocol import Protocol, load_protocol
 from phantomcal.results import Modality
 from tests.cli.conftest import Call, call  # noqa: F401  (a fixture used by name)
+from tests.validation.conftest import Published
 
 pytestmark = pytest.mark.realdata
 
-# Hooper et al. 2024, 10.1101/2024.02.18.580843: means of the CaCO3 vials at 24 months, ppm.
+HOOPER = ("Hooper et al. 2024", "10.1101/2024.02.18.580843")
+CATPHAN = ("CatPhan 504 cone-beam scan, inserts measured by hand",)
+KIM = ("Kim et al., PLoS One 2019", "10.1371/journal.pone.0220639")
+# Hooper et al.: means of the CaCO3 vials at 24 months, ppm.
 CACO3_24_MONTHS = {"Ca10": 0.0762, "Ca20": -0.0753, "Ca30": -0.1120, "Ca40": -0.2668, "Ca50": -0.4459}
 # Ferritin: the authors' baseline means regressed on concentration.
 FERRITIN_SLOPE = 0.0985
@@ -50,7 +54,13 @@ def vials_of(out: Path) -> pd.DataFrame:
     return pd.read_csv(out / "vials.csv").set_index("vial_id")
 
 
-def test_twenty_vial_phantom(call: Call, real_data: Path, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.source(*HOOPER)
+def test_twenty_vial_phantom(
+    call: Call,  # noqa: F811
+    published: Published,
+    real_data: Path,
+    tmp_path: Path,
+) -> None:
     folder = real_data / "qsm-phantom-20-vial"
     scan = folder / "sub-phantom_ses-month24_run-1_Chimap.nii.gz"
     out = tmp_path / "out"
@@ -68,19 +78,19 @@ def test_twenty_vial_phantom(call: Call, real_data: Path, tmp_path: Path) -> Non
     # The layout's origin is the cylinder's axis, which is nowhere printed: the mean position stands for it.
     expected = np.array(list(layout.values()))
     away = (plane - plane.mean(axis=0)) - (expected - expected.mean(axis=0))
-    assert np.max(np.linalg.norm(away, axis=1)) < 1.5
+    published("largest distance of a vial from its place, mm", np.linalg.norm(away, axis=1).max(), between=(0, 1.5))
 
     for vial, value in CACO3_24_MONTHS.items():
-        assert vials.loc[vial, "value"] == pytest.approx(value, abs=0.03)
+        published(f"CaCO3 vial {vial} at 24 months, ppm", vials.loc[vial, "value"], value, abs=0.03)
     flagged = set(vials.index[vials["flag"].notna()])
-    assert flagged == {"Cl10", "Cl20"}
+    published("vials said to have failed", sorted(flagged), ["Cl10", "Cl20"])
     assert not vials.loc[["Cl10", "Cl20"], "used"].any()
 
     lines = {
         line["material"]: line for line in json.loads((out / "calibration.json").read_text(encoding="utf-8"))["lines"]
     }
     assert set(lines) == {"CaCO3", "CaCl2", "ferritin", "USPIO"}
-    assert lines["ferritin"]["slope"] == pytest.approx(FERRITIN_SLOPE, rel=0.15)
+    published("ferritin slope, ppm/(mmol/L)", lines["ferritin"]["slope"], FERRITIN_SLOPE, rel=0.15)
     assert set(lines["CaCl2"]["excluded"]) == {"Cl10", "Cl20"}
     assert lines["CaCl2"]["all_vials"]["n_vials"] == 5
 
@@ -94,6 +104,7 @@ def measured(image: sitk.Image, protocol: Protocol, modality: Modality) -> pd.Da
     return pd.DataFrame([row.model_dump() for row in rows]).set_index("vial_id")
 
 
+@pytest.mark.source(*HOOPER)
 @pytest.mark.slow
 def test_twenty_vial_phantom_in_every_orientation_and_again(real_data: Path) -> None:
     protocol = load_protocol("qsm-20-vial")
@@ -114,6 +125,7 @@ def test_twenty_vial_phantom_in_every_orientation_and_again(real_data: Path) -> 
     assert change.std() < 0.005
 
 
+@pytest.mark.source(*HOOPER)
 def test_twenty_vial_phantom_in_ppb(call: Call, real_data: Path, tmp_path: Path) -> None:  # noqa: F811
     image = sitk.ReadImage(str(real_data / "qsm-phantom-20-vial" / "sub-phantom_ses-month24_run-1_Chimap.nii.gz"))
     values = {}
@@ -130,22 +142,29 @@ def catphan(real_data: Path) -> sitk.Image:
     return sitk.ReadImage(str(real_data / "ct-phantom-catphan504" / "ct.nii.gz"), sitk.sitkFloat32)
 
 
-def test_catphan(call: Call, catphan: sitk.Image, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.source(*CATPHAN)
+def test_catphan(
+    call: Call,  # noqa: F811
+    published: Published,
+    catphan: sitk.Image,
+    tmp_path: Path,
+) -> None:
     path, out = tmp_path / "ct.nii", tmp_path / "out"
     sitk.WriteImage(turned(catphan, 3, True), str(path))
     assert call("calibrate", "catphan-504", "--ct", path, "-o", out).code == 0
     vials = vials_of(out)
     for name, value in CATPHAN_HU.items():
-        assert vials.loc[name, "value"] == pytest.approx(value, abs=8)
+        published(f"{name}, HU", vials.loc[name, "value"], value, abs=8)
     assert vials["concentration_mmol_per_l"].isna().all()
     record = json.loads((out / "calibration.json").read_text(encoding="utf-8"))
     (line,) = record["lines"]
-    assert line["slope"] == pytest.approx(1.0, abs=0.01)
+    published("slope of HU on nominal HU", line["slope"], 1.0, abs=0.01)
     assert line["abscissa_unit"] == "HU"
     (place,) = record["locations"]
     assert 27 <= place["first_slice"] <= place["last_slice"] <= 36
 
 
+@pytest.mark.source(*CATPHAN)
 @pytest.mark.slow
 def test_catphan_in_every_orientation_and_cropped_to_its_inserts(catphan: sitk.Image) -> None:
     protocol = load_protocol("catphan-504")
@@ -158,6 +177,7 @@ def test_catphan_in_every_orientation_and_cropped_to_its_inserts(catphan: sitk.I
         assert not vials["flag"].any(), name  # its air inserts are meant to be air
 
 
+@pytest.mark.source(*CATPHAN)
 def test_catphan_cropped_away_from_its_inserts_is_refused_by_name(
     call: Call,  # noqa: F811
     catphan: sitk.Image,
@@ -171,7 +191,13 @@ def test_catphan_cropped_away_from_its_inserts_is_refused_by_name(
     assert not out.exists()
 
 
-def test_three_spheres_are_not_called_established(call: Call, real_data: Path, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.source(*KIM)
+def test_three_spheres_are_not_called_established(
+    call: Call,  # noqa: F811
+    published: Published,
+    real_data: Path,
+    tmp_path: Path,
+) -> None:
     table = real_data / "spio-spheres" / "spheres.csv"
     slopes = {}
     for column in ("chi_MEDI_ppm_day75", "chi_STARQSM_ppm"):
@@ -181,6 +207,6 @@ def test_three_spheres_are_not_called_established(call: Call, real_data: Path, t
         slopes[column] = line["slope"]
         assert not line["established"]
         assert "not established" in (out / "report.html").read_text(encoding="utf-8")
-    # Kim et al. 2019, 10.1371/journal.pone.0220639; the MEDI slope over both days was 2.273.
-    assert slopes["chi_MEDI_ppm_day75"] == pytest.approx(2.273, rel=0.01)
-    assert slopes["chi_STARQSM_ppm"] == pytest.approx(0.758, abs=5e-4)
+    # The MEDI slope over both days was 2.273.
+    published("slope of three SPIO spheres, MEDI, ppm/(mmol/L)", slopes["chi_MEDI_ppm_day75"], 2.273, rel=0.01)
+    published("slope of three SPIO spheres, STAR-QSM, ppm/(mmol/L)", slopes["chi_STARQSM_ppm"], 0.758, abs=5e-4)
