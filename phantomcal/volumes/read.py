@@ -81,17 +81,17 @@ def read_ct(path: str | Path, *, strictness: Strictness = "warn") -> Volume:
     image, source, notes = _as_float(stored.image), stored.source, stored.notes
     values = sitk.GetArrayViewFromImage(image)
     where = source.name
-    _require_finite(values, where, "export the CT again; air is -1000 HU, not NaN")
-    _require_contrast(values, where)
-    _require_hu(values, where)
-    padded = values < _PADDING_BELOW_HU
-    if padded.any():
+    low, high = _range(values, where, "export the CT again; air is -1000 HU, not NaN")
+    _require_contrast(low, high, where)
+    _require_hu(values, low, high, where)
+    if low < _PADDING_BELOW_HU:
+        padded = values < _PADDING_BELOW_HU
         notes += (f"{int(padded.sum())} voxels below {_PADDING_BELOW_HU:g} HU (scanner padding) set to {_AIR_HU:g} HU",)
         filled = sitk.GetImageFromArray(np.where(padded, np.float32(_AIR_HU), values))
         filled.CopyInformation(image)
         image = filled
-    elif float(values.min()) > -200.0:
-        notes += (f"no air in the CT: its lowest value is {float(values.min()):.0f} HU",)
+    elif low > -200.0:
+        notes += (f"no air in the CT: its lowest value is {low:.0f} HU",)
     return Volume(image, "ct", source, notes)
 
 
@@ -122,10 +122,10 @@ def read_qsm(path: str | Path, unit: str | None = None, *, strictness: Strictnes
     image, source, notes = _as_float(stored.image), stored.source, stored.notes
     values = sitk.GetArrayViewFromImage(image)
     where = source.name
-    _require_finite(values, where, "set voxels outside the mask to 0 before giving the map")
-    _require_contrast(values, where)
+    low, high = _range(values, where, "set voxels outside the mask to 0 before giving the map")
+    _require_contrast(low, high, where)
     if stored.is_dicom and stored.unit is None:
-        _require_both_signs(values, where)
+        _require_both_signs(low, high, where)
     sidecar = _sidecar(path)
     name, origin = _qsm_unit(unit, stored, sidecar)
     notes += settle(_unit_quirks(unit, stored), strictness)
@@ -146,8 +146,7 @@ def read_magnitude(path: str | Path, *, strictness: Strictness = "warn") -> Volu
     stored = _read(path, "magnitude", strictness)
     image, source, notes = _as_float(stored.image), stored.source, stored.notes
     values = sitk.GetArrayViewFromImage(image)
-    _require_finite(values, source.name, "export the magnitude again")
-    _require_contrast(values, source.name)
+    _require_contrast(*_range(values, source.name, "export the magnitude again"), source.name)
     return Volume(image, "magnitude", source, notes)
 
 
@@ -171,7 +170,7 @@ def read_labels(path: str | Path, *, strictness: Strictness = "warn") -> LabelVo
     values = sitk.GetArrayViewFromImage(image)
     where = source.name
     if not np.issubdtype(values.dtype, np.integer):
-        _require_finite(values, where, "export the labels as whole numbers")
+        _range(values, where, "export the labels as whole numbers")
         if (values != np.round(values)).any():
             raise InputError("labels that are not whole numbers", where, "resample label maps with nearest neighbour")
     low, high = int(values.min()), int(values.max())
@@ -244,21 +243,22 @@ def _as_float(image: sitk.Image) -> sitk.Image:
     return image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
 
 
-def _require_finite(values: NDArray[Any], where: str, fix: str) -> None:
-    n_bad = int(values.size - np.isfinite(values).sum())
-    if n_bad:
-        raise InputError(f"{n_bad} of {values.size} voxels are NaN or infinite", where, fix)
-
-
-def _require_contrast(values: NDArray[Any], where: str) -> None:
+def _range(values: NDArray[Any], where: str, fix: str) -> tuple[float, float]:
+    """Lowest and highest value; refuses values that are not finite, which one of the two then is not either."""
     low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        n_bad = int(values.size - np.isfinite(values).sum())
+        raise InputError(f"{n_bad} of {values.size} voxels are NaN or infinite", where, fix)
+    return low, high
+
+
+def _require_contrast(low: float, high: float, where: str) -> None:
     if low == high:
         what = "all voxels are 0" if low == 0 else f"all voxels have the same value {low:g}"
         raise InputError(what, where, "give the measured volume (this one is empty)")
 
 
-def _require_hu(values: NDArray[Any], where: str) -> None:
-    low, high = float(values.min()), float(values.max())
+def _require_hu(values: NDArray[Any], low: float, high: float, where: str) -> None:
     if low < 0:
         return
     near_1024 = float(np.mean((values > 900) & (values < 1250)))
@@ -272,12 +272,12 @@ def _require_hu(values: NDArray[Any], where: str) -> None:
         raise InputError(f"not in HU: values from {low:g} to {high:g}", where, "give the CT before normalisation")
 
 
-def _require_both_signs(values: NDArray[Any], where: str) -> None:
+def _require_both_signs(low: float, high: float, where: str) -> None:
     """Susceptibility is relative and has both signs; an integer code with an offset, or a magnitude, has one."""
-    if float(values.min()) < 0:
+    if low < 0:
         return
     raise InputError(
-        f"no value below 0 (from {float(values.min()):g} to {float(values.max()):g}) and no unit in the DICOM header: "
+        f"no value below 0 (from {low:g} to {high:g}) and no unit in the DICOM header: "
         "a magnitude, or integers with an offset that the header does not tell",
         where,
         "export the map with its unit and rescale, or as NIfTI in ppm",

@@ -28,7 +28,7 @@ class Attributes:
     def get(self, group: str, keyword: str) -> Any:
         """Value of an attribute, from its functional group or the plain header; None when it is nowhere."""
         for holder in (self.frame, self.shared):
-            items = holder.get(group)
+            items = holder.get(group) if holder is not _EMPTY else None
             if items and keyword in items[0]:
                 return items[0].get(keyword)
         return self.plain.get(keyword)

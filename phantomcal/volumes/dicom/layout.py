@@ -181,7 +181,7 @@ def _require_one_stack(frames: list[Frame]) -> None:
             odd.where,
             f"take it out of the folder{choice}",
         )
-    stacks = Counter(labels_of(f).get("stack", "") for f in frames)
+    stacks = Counter(str(f.said.get("FrameContentSequence", "StackID") or "") for f in frames)
     if len(stacks) > 1:
         listed = ", ".join(f"{name or 'without a name'} ({n} frames)" for name, n in sorted(stacks.items()))
         raise InputError(
@@ -198,16 +198,15 @@ def _turned(one: Frame, usual: Frame) -> bool:
 
 def _groups(frames: list[Frame]) -> list[list[Frame]]:
     """Frames that can make one stack together, the largest group first."""
-    groups: list[list[Frame]] = []
-    for frame in frames:
-        for group in groups:
-            usual = group[0]
-            same_grid = frame.shape == usual.shape and np.allclose(frame.spacing_mm, usual.spacing_mm, rtol=1e-3)
-            if same_grid and not _turned(frame, usual):
-                group.append(frame)
-                break
-        else:
-            groups.append([frame])
+    axes = np.array([[*f.row_axis, *f.column_axis] for f in frames])
+    grid = np.array([[*f.shape, *f.spacing_mm] for f in frames])
+    left = np.arange(len(frames))
+    groups = []
+    while left.size:
+        turned = np.abs(axes[left] - axes[left[0]]).max(axis=1) > _COSINE_TOLERANCE
+        other = (np.abs(grid[left] / grid[left[0]] - 1) > 1e-3).any(axis=1) | turned
+        groups.append([frames[k] for k in left[~other]])
+        left = left[other]
     return sorted(groups, key=len, reverse=True)
 
 
