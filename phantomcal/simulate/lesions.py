@@ -163,7 +163,8 @@ def _simulate_one(
 
 
 def _contents(kind: Kind, how: LesionOptions, rng: np.random.Generator) -> tuple[Content, ...]:
-    blood, calcium = draw_blood(rng, how.stages), draw_calcification(rng, how.composition_cv)
+    blood = draw_blood(rng, how.stages, how.haemosiderin_ppm_per_mmol_per_l)
+    calcium = draw_calcification(rng, how.composition_cv, how.calcium_ppm_per_mmol_per_l)
     if kind == "none":
         return ()
     if kind == "mixed":

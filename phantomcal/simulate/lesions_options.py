@@ -6,7 +6,12 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from phantomcal.errors import InputError
-from phantomcal.simulate.lesions_physics import Content, Scanner
+from phantomcal.simulate.lesions_physics import (
+    CALCIUM_PPM_PER_MMOL_PER_L,
+    FERRITIN_PPM_PER_MMOL_PER_L,
+    Content,
+    Scanner,
+)
 from phantomcal.simulate.shapes import Triple
 
 Kind = Literal["haemorrhage", "calcification", "mixed", "none"]
@@ -45,6 +50,8 @@ class LesionOptions:
         Share of mixed lesions that are a calcified ``rim`` around blood, and two ``halves``.
     composition_cv : float
         Coefficient of variation of calcium's molar susceptibility between lesions.
+    calcium_ppm_per_mmol_per_l, haemosiderin_ppm_per_mmol_per_l : float
+        Molar susceptibility of calcium (its mean) and of the iron of old blood.
     heterogeneity : float
         Relative SD of the filling within a lesion.
     texture_hu, texture_ppm : float
@@ -74,6 +81,8 @@ class LesionOptions:
     hosts: Mapping[str, float] | None = None
     arrangements: Mapping[str, float] = field(default_factory=lambda: {"rim": 0.5, "halves": 0.5})
     composition_cv: float = 0.2
+    calcium_ppm_per_mmol_per_l: float = CALCIUM_PPM_PER_MMOL_PER_L
+    haemosiderin_ppm_per_mmol_per_l: float = FERRITIN_PPM_PER_MMOL_PER_L
     heterogeneity: float = 0.15
     texture_hu: float = 1.2
     texture_ppm: float = 0.005
@@ -86,8 +95,11 @@ class LesionOptions:
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+            least = -math.inf if one.name == "calcium_ppm_per_mmol_per_l" else 0.0
+            if isinstance(value, float) and not (math.isfinite(value) and value >= least):
                 raise InputError(f"{one.name} cannot be {value:g}", "the lesion options", "give a number from 0")
+        if not self.haemosiderin_ppm_per_mmol_per_l > 0:
+            raise InputError("iron without susceptibility", "the lesion options", "give a number above 0")
         if not min(*self.ct_spacing_mm, *self.qsm_spacing_mm) > 0.1:
             raise InputError("voxels below 0.1 mm cannot be simulated", "the lesion options", "use larger voxels")
         if self.lesions_per_subject < 1:

@@ -55,11 +55,14 @@ class Scanner:
         tissue and protein, which are nearly water, stay.
     qsm_gain : float
         ppm of the map over true ppm (underestimation by the reconstruction): of everything in it.
+    mineral_gain : float
+        HU of calcium in lesions over those of hydroxyapatite in a phantom: what physics does not know of the mineral.
     """
 
     tube_voltage_kvp: float = 120.0
     ct_gain: float = 1.0
     qsm_gain: float = 1.0
+    mineral_gain: float = 1.0
 
     def hu_per_mmol_per_l(self, substance: str) -> float:
         """CT number that one mmol/L adds on this scanner.
@@ -78,8 +81,8 @@ class Scanner:
 
     @property
     def calcium_hu_per_mmol_per_l(self) -> float:
-        """Per mmol/L of calcium bound as hydroxyapatite."""
-        return self.hu_per_mmol_per_l("hydroxyapatite") / CALCIUM_PER_HYDROXYAPATITE
+        """Per mmol/L of a lesion's calcium, bound as hydroxyapatite."""
+        return self.mineral_gain * self.hu_per_mmol_per_l("hydroxyapatite") / CALCIUM_PER_HYDROXYAPATITE
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,11 @@ _HYDROXYAPATITE_MG_PER_ML = (90.0, 0.65)
 _MOST_MG_PER_ML = 800.0
 
 
-def draw_blood(rng: np.random.Generator, stages: Mapping[str, float] | None = None) -> Content:
+def draw_blood(
+    rng: np.random.Generator,
+    stages: Mapping[str, float] | None = None,
+    haemosiderin_ppm_per_mmol_per_l: float = FERRITIN_PPM_PER_MMOL_PER_L,
+) -> Content:
     """Blood of a stage drawn at random.
 
     Parameters
@@ -214,6 +221,8 @@ def draw_blood(rng: np.random.Generator, stages: Mapping[str, float] | None = No
     rng : numpy.random.Generator
     stages : mapping of str to float, optional
         Share by stage; those of `STAGES` by default.
+    haemosiderin_ppm_per_mmol_per_l : float
+        Molar susceptibility of the iron of old blood.
 
     Returns
     -------
@@ -232,7 +241,8 @@ def draw_blood(rng: np.random.Generator, stages: Mapping[str, float] | None = No
     while not ppm >= 0.04:
         ppm = float(rng.normal(centre, width)) if not stage.lognormal else 0.04
     if stage.hu is None:
-        return Content(iron_mmol_per_l=ppm / FERRITIN_PPM_PER_MMOL_PER_L, stage=name)
+        molar = haemosiderin_ppm_per_mmol_per_l
+        return Content(iron_mmol_per_l=ppm / molar, iron_ppm_per_mmol_per_l=molar, stage=name)
     hu = max(float(rng.normal(*stage.hu)), 25.0)
     haemoglobin = HB_INTERCEPT + HB_PER_HU * hu
     iron = haemoglobin * IRON_MMOL_PER_L_PER_HB_G_PER_DL
@@ -241,7 +251,11 @@ def draw_blood(rng: np.random.Generator, stages: Mapping[str, float] | None = No
     return Content(iron_mmol_per_l=iron, haemoglobin_g_per_dl=haemoglobin, iron_ppm_per_mmol_per_l=molar, stage=name)
 
 
-def draw_calcification(rng: np.random.Generator, composition_cv: float = 0.2) -> Content:
+def draw_calcification(
+    rng: np.random.Generator,
+    composition_cv: float = 0.2,
+    ppm_per_mmol_per_l: float = CALCIUM_PPM_PER_MMOL_PER_L,
+) -> Content:
     """Calcification of a density drawn at random.
 
     Parameters
@@ -250,6 +264,8 @@ def draw_calcification(rng: np.random.Generator, composition_cv: float = 0.2) ->
     composition_cv : float
         Coefficient of variation of the molar susceptibility between lesions (carbonate, traces of iron, packing);
         lesions of Jacobsen et al. 2017 read less than half of what choroid plexus does.
+    ppm_per_mmol_per_l : float
+        Its mean.
 
     Returns
     -------
@@ -257,7 +273,7 @@ def draw_calcification(rng: np.random.Generator, composition_cv: float = 0.2) ->
     """
     centre, width = _HYDROXYAPATITE_MG_PER_ML
     density = min(float(centre * np.exp(width * rng.standard_normal())), _MOST_MG_PER_ML)
-    molar = CALCIUM_PPM_PER_MMOL_PER_L * max(1.0 + composition_cv * float(rng.standard_normal()), 0.2)
+    molar = ppm_per_mmol_per_l * max(1.0 + composition_cv * float(rng.standard_normal()), 0.2)
     return Content(calcium_mmol_per_l=calcium_of_hydroxyapatite(density), calcium_ppm_per_mmol_per_l=molar)
 
 
