@@ -100,7 +100,7 @@ def test_interval_covers(rng: np.random.Generator, shift: float) -> None:
 
 
 def test_clustered_interval_covers_where_the_plain_one_does_not(rng: np.random.Generator) -> None:
-    hits, plain, done = 0, 0, 400
+    hits, plain, done = 0, 0, 250
     for _ in range(done):
         subjects = np.repeat(np.arange(30), 6)
         truth = np.repeat(np.arange(30) % 2 == 0, 6)  # a subject's lesions are of one kind, so clustering matters
@@ -142,7 +142,7 @@ def test_difference_of_two_scores(rng: np.random.Generator) -> None:
 
 def test_level_of_the_paired_comparison(rng: np.random.Generator) -> None:
     p = []
-    for _ in range(500):
+    for _ in range(400):
         truth = np.repeat([True, False], 40)
         common = rng.standard_normal(80) + truth
         p.append(compare_areas(truth, {"a": common + rng.standard_normal(80), "b": common + rng.standard_normal(80)}))

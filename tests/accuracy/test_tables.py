@@ -147,7 +147,7 @@ def test_clustered_mcnemar_is_the_plain_one_for_single_cases(rng: np.random.Gene
 
 
 def test_clustered_mcnemar_keeps_its_level(rng: np.random.Generator) -> None:
-    aware, plain, done = [], [], 400
+    aware, plain, done = [], [], 250
     for _ in range(done):
         subjects = np.repeat(np.arange(40), 5)
         truth = np.ones(200, dtype=bool)

@@ -68,7 +68,7 @@ def test_ct_only_and_no_patients(call: Call, sections: Path, tmp_path: Path) -> 
 
 
 def test_text_of_the_table_is_escaped(call: Call, sections: Path, tmp_path: Path) -> None:
-    data = pd.read_csv(sections)
+    data = pd.read_csv(sections).drop(columns=["ct_hu", "Glycophorin A", "von Kossa"])
     data.loc[data["component"] == "LRNC", "component"] = "<script>alert(1)</script>"
     data.to_csv(sections, index=False)
     assert call("plaque", sections, "-o", tmp_path / "out", "--bootstrap", 200).code == 0

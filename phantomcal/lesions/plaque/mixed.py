@@ -58,7 +58,8 @@ def mixed_means(values: FloatArray, codes: IntArray, patient: IntArray, names: l
     people, groups = np.unique(patient, return_inverse=True)
     repeated = int((np.bincount(groups) > 1).sum())
     if repeated < _REPEATED:
-        return f"{'one patient has' if repeated == 1 else f'{repeated} patients have'} several rows, fewer than {_REPEATED}"
+        who = "one patient has" if repeated == 1 else f"{repeated} patients have"
+        return f"{who} several rows, fewer than {_REPEATED}"
     if values.size <= len(names) + 1 or np.ptp(values) == 0:
         return "too few rows, or values that do not vary"
     scale = float(values.std())

@@ -82,7 +82,7 @@ def test_interval_of_the_mean_covers(rng: np.random.Generator) -> None:
 
 def test_tests_keep_their_level_where_kruskal_and_dunn_do_not(rng: np.random.Generator) -> None:
     p: dict[str, list[float]] = {"head": [], "pair": [], "kruskal": [], "dunn": []}
-    for _ in range(200):
+    for _ in range(120):
         values, codes, patient = clustered(rng, whole=True, n_patients=40)
         ranks = mean_ranks(values, codes, patient, NAMES)
         head, kruskal = group_tests(values, codes, ranks, "none", True)
@@ -92,8 +92,8 @@ def test_tests_keep_their_level_where_kruskal_and_dunn_do_not(rng: np.random.Gen
             assert value is not None
             p[name].append(value)
     level = {name: np.mean(np.array(values) < 0.05) for name, values in p.items()}
-    assert 0.02 <= level["head"] <= 0.09
-    assert 0.02 <= level["pair"] <= 0.09
+    assert 0.01 <= level["head"] <= 0.1
+    assert 0.01 <= level["pair"] <= 0.1
     assert level["kruskal"] > 0.25
     assert level["dunn"] > 0.12
 
@@ -118,7 +118,7 @@ def test_independent_rows_get_the_textbook_tests(rng: np.random.Generator) -> No
 def test_mixed_model_gives_back_what_was_put_in(rng: np.random.Generator) -> None:
     truth = np.array([0.0, 1.0, 2.0, -1.0])
     hits, shares = 0, []
-    for _ in range(30):
+    for _ in range(20):
         values, codes, patient = clustered(rng, whole=False)
         found = mixed_means(values + truth[codes], codes, patient, NAMES)
         assert isinstance(found, Mixed)
@@ -128,7 +128,7 @@ def test_mixed_model_gives_back_what_was_put_in(rng: np.random.Generator) -> Non
         hits += contrast.ci95[0] <= -1 <= contrast.ci95[1]
         assert found.record.p < 1e-6
     assert np.mean(shares) == pytest.approx(0.5, abs=0.07)
-    assert hits >= 26
+    assert hits >= 17
 
 
 def test_mixed_model_that_cannot_be_fitted_says_why(rng: np.random.Generator) -> None:
@@ -193,11 +193,11 @@ def test_grade_interval_covers(rng: np.random.Generator) -> None:
     value, grade, _ = draw(60_000)
     truth = stats.spearmanr(value, grade).statistic
     hits = 0
-    for _ in range(120):
+    for _ in range(80):
         found = grade_correlation("g", *draw(25))
         assert found.spearman_ci95 is not None
         hits += found.spearman_ci95[0] <= truth <= found.spearman_ci95[1]
-    assert 0.90 <= hits / 120 <= 0.99
+    assert 0.90 <= hits / 80 <= 1
 
 
 def test_table_has_a_row_per_component(rng: np.random.Generator) -> None:
