@@ -31,7 +31,8 @@ class SessionScale:
     material : str
         Whose line was used.
     drift_percent, drift_se_percent : float
-        Against the scanner's own baseline.
+        Against the scanner's own baseline; the error as wide as the drift's 95 % interval over 1.96, since it is
+        estimated from few calibrations.
     scale : float
         Measured over true: 1 + drift, times the scanner's baseline over that of the reference scanner.
     scanner_se : float
@@ -181,6 +182,13 @@ def _line(calibration: NearestCalibration, material: str | None) -> NearestLine 
     )
 
 
+def _error(line: NearestLine) -> float:
+    """Half the drift's 95 % interval over 1.96: its scatter is estimated from few calibrations, which t allows for."""
+    if line.drift_ci95 is None:
+        return line.drift_se_percent or 0.0
+    return (line.drift_ci95[1] - line.drift_ci95[0]) / 2 / 1.959963984540054
+
+
 def _scales(
     found: dict[tuple[str, date], NearestCalibration], scanners: "pd.Series[str]", most_days: int, material: str | None
 ) -> dict[int, SessionScale]:
@@ -215,7 +223,7 @@ def _scales(
             calibrated=calibration.entry.scan_date,
             material=line.material,
             drift_percent=100 * drift,
-            drift_se_percent=line.drift_se_percent or 0.0,
+            drift_se_percent=_error(line),
             scale=(1 + drift) * ratio,
             scanner_se=error,
             note=note,

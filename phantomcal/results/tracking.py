@@ -116,7 +116,9 @@ class ScannerScale(Record):
     calibration_date: str
     material: str
     drift_percent: float
-    drift_se_percent: float
+    drift_se_percent: float = Field(
+        description="Half the 95 % interval over 1.96: wider than the plain error, which few calibrations give"
+    )
     scale: float
     scanner_se_percent: float
     n_visits: int
