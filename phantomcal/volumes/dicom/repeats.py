@@ -83,8 +83,9 @@ def drop_repeats(layout: Layout, values: NDArray[np.float32]) -> tuple[Layout, l
                 differing.append((first, k))
     if differing:
         names = [layout.frames[k].where for k in differing[0]]
+        count = "1 slice" if len(differing) == 1 else f"{len(differing)} slices"
         raise InputError(
-            f"{len(differing)} slices of the DICOM series lie where another one lies, with other values",
+            f"{count} of the DICOM series where another one lies, with other values",
             " and ".join(names),
             "keep one image per position",
         )

@@ -293,7 +293,9 @@ def test_gap_in_the_tilted_uneven_series(real: Images, tmp_path: Path, lost: int
 def test_other_values_in_one_place(plain: Images, tmp_path: Path) -> None:
     other = deepcopy(plain[3])
     _set_stored(other, _stored(other) + 1)
-    assert "lie where another one lies, with other values" in _refusal([*plain, other], tmp_path / "s")
+    assert "1 slice of the DICOM series where another one lies, with other values" in _refusal(
+        [*plain, other], tmp_path / "s"
+    )
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_two_slices_in_one_place_are_refused(tmp_path: Path) -> None:
     again.PixelData = bytes(2) + again.PixelData[2:]
     again.save_as(folder / "again.dcm", enforce_file_format=True)
     message = _refusal(folder)
-    assert "1 slices of the DICOM series lie where another one lies, with other values" in message
+    assert "1 slice of the DICOM series where another one lies, with other values" in message
     assert "again.dcm" in message
 
 
