@@ -93,8 +93,8 @@ function filterable(table, rows, caption, tools) {
   field.setAttribute("aria-label", `Filter rows of ${caption}`);
   const texts = rows.map((row) => plain(row.textContent).toLowerCase());
   field.addEventListener("input", () => {
-    const words = plain(field.value).toLowerCase().split(" ");
-    rows.forEach((row, k) => (row.hidden = !words.every((word) => texts[k].includes(word))));
+    const wanted = plain(field.value).toLowerCase();
+    rows.forEach((row, k) => (row.hidden = !texts[k].includes(wanted)));
     const shown = rows.filter((row) => !row.hidden).length;
     told.textContent = shown === rows.length ? "" : `${shown} of ${rows.length} rows`;
   });

@@ -44,7 +44,7 @@ class SliceViewer {
     const on = (selector, event, act) => this.find(selector)?.addEventListener(event, act);
     this.planes = PLANES.map((plane) => {
       const box = this.find(`.plane.${plane.name}`);
-      const view = { ...plane, box, canvas: box.querySelector("canvas"), slider: box.querySelector("input"), told: box.querySelector("output") };
+      const view = { ...plane, box, canvas: box.querySelector("canvas"), slider: box.querySelector("input"), told: box.querySelector(".place") };
       view.picture = new OffscreenCanvas(this.size[plane.right], this.size[plane.down]);
       view.slider.max = this.size[plane.through] - 1;
       view.slider.addEventListener("input", () => this.move(plane.through, Number(view.slider.value)));
