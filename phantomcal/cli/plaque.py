@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from phantomcal.cli.options import Out, app
+from phantomcal.cli.printing import with_pdf
 
 
 @app.command()
+@with_pdf
 def plaque(
     table: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet: a row per plaque section or region.")],
     out: Out,

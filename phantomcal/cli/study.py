@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from phantomcal.cli.options import Out, Seed, app
+from phantomcal.cli.printing import with_pdf
 from phantomcal.cli.regions import (
     Erode,
     ErodeMm,
@@ -21,6 +22,7 @@ from phantomcal.cli.regions import (
 
 
 @app.command()
+@with_pdf
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put study/ and results/.")] = Path("phantomcal-demo"),
     subjects: Annotated[int, typer.Option(help="Number of simulated people.")] = 12,
@@ -38,6 +40,7 @@ def demo(
 
 
 @app.command()
+@with_pdf
 def run(
     study: Annotated[Path, typer.Argument(help="Study folder (BIDS).")],
     out: Out,

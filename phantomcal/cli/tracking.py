@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from phantomcal.cli.options import Out, QsmUnit, app
+from phantomcal.cli.printing import with_pdf
 
 
 @app.command()
+@with_pdf
 def track(
     out: Out,
     table: Annotated[
