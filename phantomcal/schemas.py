@@ -15,6 +15,7 @@ from phantomcal.results import (
     Comparison,
     Concentrations,
     Correlation,
+    Decomposition,
     DicomListing,
     HistoryChart,
     Plaque,
@@ -23,6 +24,7 @@ from phantomcal.results import (
     Repeatability,
     StudyRun,
     Tracking,
+    Trial,
 )
 
 
@@ -39,9 +41,11 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "correlation": Correlation,
         "comparison": RegionComparison,
         "classification": Classification,
+        "decomposition": Decomposition,
         "plaque": Plaque,
         "tracking": Tracking,
         "power": PowerTable,
+        "trial": Trial,
         "dicom": DicomListing,
         "results": StudyRun,
     }

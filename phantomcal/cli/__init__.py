@@ -19,6 +19,7 @@ from phantomcal.cli import (  # isort: skip  # noqa: F401
     regions,
     correlation,
     classification,
+    decomposition,
     plaque,
     tracking,
     history,

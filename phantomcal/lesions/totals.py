@@ -138,7 +138,7 @@ def lesion_total(
                 "the label map",
                 "give what the tissue reads with --baseline",
             )
-        form[k] = sum((other.total - first.total) ** 2 for other in others_found)
+        form[k] = sum(share * (other.total - first.total) ** 2 for other, share in others_found)
         fits.append(first)
     around = free[box] & _plain(images, free[box])
     variance = np.array(
@@ -200,27 +200,29 @@ def _fits(
     reach: float,
     tissue: bool,
     centred: bool,
-) -> tuple[Fitted | None, list[Fitted]]:
+) -> tuple[Fitted | None, list[tuple[Fitted, float]]]:
     """The fit, and those with more blur, a wider look and no search, that say how much it depends on each."""
     # A box around the fitted part is all the fits need.
     part = ndimage.find_objects((distance <= _WIDER * reach + 2 * max(spacing_mm)).astype(np.uint8))[0]
     more = 1.0 + how.relative_se
     wide = (sigma[0] * more, sigma[1] * more, sigma[2] * more)
     asked = [(sigma, reach, centred), (wide, reach, centred), (sigma, _WIDER * reach, centred)]
-    if not centred:  # how far the search for its place changes the sum
+    shares = [1.0, 1.0, 1.0]
+    if not centred:  # the search for its place mends most of what it changes
         asked.append((sigma, reach, True))
+        shares.append(0.5)
     found = [
         fit_total(image[part], mask[part], own[part], distance[part], s, spacing_mm, reach=r, tissue=tissue, centred=c)
         for s, r, c in asked
     ]
     placed = []
-    for fit in found:
+    for fit, share in zip(found, shares, strict=True):
         if fit is None:
             continue
         weights = np.zeros(image.shape)
         weights[part] = fit.weights
-        placed.append(Fitted(fit.total, fit.tissue, weights, fit.n_tissue, fit.n_left_out))
-    return (None, []) if found[0] is None else (placed[0], placed[1:])
+        placed.append((Fitted(fit.total, fit.tissue, weights, fit.n_tissue, fit.n_left_out), share))
+    return (None, []) if found[0] is None else (placed[0][0], placed[1:])
 
 
 def near_lesions(labels: NDArray[np.integer], spacing_mm: tuple[float, float, float], reach: float) -> BoolArray:
@@ -233,6 +235,18 @@ def near_lesions(labels: NDArray[np.integer], spacing_mm: tuple[float, float, fl
             box = _widened(extent, pad, labels.shape)
             near[box] |= ndimage.distance_transform_edt(labels[box] == 0, sampling=step) <= reach
     return near
+
+
+def neighbourhood(
+    labels: NDArray[np.integer], number: int, spacing_mm: tuple[float, float, float], reach: float
+) -> tuple[_Box, BoolArray]:
+    """Voxels of a lesion and within reach of it, in a box of the volume."""
+    step = np.array(spacing_mm[::-1])
+    where = np.argwhere(labels == number)
+    low, high = where.min(axis=0), where.max(axis=0) + 1
+    extent = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2])))
+    box = _widened(extent, np.ceil(reach / step).astype(int), labels.shape)
+    return box, np.asarray(ndimage.distance_transform_edt(labels[box] != number, sampling=step) <= reach)
 
 
 def voxel_sharpness(spacing_mm: tuple[float, float, float]) -> Sharpness:

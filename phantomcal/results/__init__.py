@@ -70,6 +70,7 @@ from phantomcal.results.plaque import Plaque
 from phantomcal.results.repeatability import Repeatability
 from phantomcal.results.study import SessionPicture, SessionResult, StepOutcome, StudyRun
 from phantomcal.results.tracking import Tracking
+from phantomcal.results.trial_analysis import Trial, TrialContrast
 from phantomcal.results.trials import PowerRow, PowerTable, SimulatedPower, TrialDesign
 from phantomcal.results.vials import VialLocation, VialMeasurement
 
@@ -150,6 +151,8 @@ __all__ = [
     "StepOutcome",
     "StudyRun",
     "Tracking",
+    "Trial",
+    "TrialContrast",
     "TrialDesign",
     "Verdict",
     "VialAlignment",
