@@ -1,13 +1,10 @@
 """Methods paragraphs of `track`, each said only when it was done, with what they cite."""
 
-from phantomcal.report.methods import MACKINNON_2023, without_repeats
+from phantomcal.report.methods import MACKINNON_2023, OBUCHOWSKI_2016, without_repeats
+from phantomcal.report.methods_trials import LAIRD_WARE, ZEINEDDINE
 from phantomcal.report.numerals import count
 from phantomcal.results.tracking import Tracking
 
-ZEINEDDINE_2018 = (
-    "Zeineddine HA, Girard R, Cao Y, et al. Quantitative susceptibility mapping as a monitoring biomarker in cerebral "
-    "cavernous malformations with recent hemorrhage. J Magn Reson Imaging 2018;47:1133-1138. doi 10.1002/jmri.25831"
-)
 FIELLER_1954 = (
     "Fieller EC. Some problems in interval estimation. J R Stat Soc B 1954;16:175-185. "
     "doi 10.1111/j.2517-6161.1954.tb00159.x"
@@ -23,9 +20,6 @@ KAPLAN_1958 = (
     "Kaplan EL, Meier P. Nonparametric estimation from incomplete observations. J Am Stat Assoc 1958;53:457-481. "
     "doi 10.1080/01621459.1958.10501452"
 )
-LAIRD_1982 = (
-    "Laird NM, Ware JH. Random-effects models for longitudinal data. Biometrics 1982;38:963-974. doi 10.2307/2529876"
-)
 PRZYBOROWSKI_1940 = (
     "Przyborowski J, Wilenski H. Homogeneity of results in testing samples from Poisson series. Biometrika "
     "1940;31:313-323. doi 10.1093/biomet/31.3-4.313"
@@ -33,10 +27,6 @@ PRZYBOROWSKI_1940 = (
 KUHN_1955 = (
     "Kuhn HW. The Hungarian method for the assignment problem. Nav Res Logist Q 1955;2:83-97. "
     "doi 10.1002/nav.3800020109"
-)
-QIBA = (
-    "Obuchowski NA, Buckler A, Kinahan P, et al. Statistical issues in testing conformance with the Quantitative "
-    "Imaging Biomarker Alliance (QIBA) profile claims. Acad Radiol 2016;23:496-506. doi 10.1016/j.acra.2015.12.020"
 )
 
 
@@ -47,13 +37,13 @@ def tracking_methods(record: Tracking) -> str:
 
 def tracking_citations(record: Tracking) -> list[str]:
     """What `tracking_methods` cites."""
-    cited = [ZEINEDDINE_2018, MACKINNON_2023, GARWOOD_1936, CLOPPER_1934, KAPLAN_1958]
+    cited = [ZEINEDDINE, MACKINNON_2023, GARWOOD_1936, CLOPPER_1934, KAPLAN_1958]
     if record.se_source or record.repeatability_ppm is not None:
         cited.insert(1, FIELLER_1954)
     if record.repeatability_ppm is not None:
-        cited.append(QIBA)
+        cited.append(OBUCHOWSKI_2016)
     if any(r.name == "mixed model" and r.percent_per_year is not None for r in record.rates):
-        cited.append(LAIRD_1982)
+        cited.append(LAIRD_WARE)
     if any(c.quantity == "event rate ratio" for c in record.contrasts):
         cited.append(PRZYBOROWSKI_1940)
     if record.sessions:

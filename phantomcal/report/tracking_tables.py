@@ -139,10 +139,9 @@ def against_table(rows: Sequence[ThresholdAgainstClinical]) -> TableBlock:
         "Rises beside clinical events",
         numbers=names,
         units=dict.fromkeys(names, "%"),
-        note="TP: clinical event and rise; FN: event without; FP: rise without; TN: neither; PPV, NPV: predictive values. "
-        "Exact intervals (Clopper and Pearson), which take rows as independent; by patient they are. "
-        + ". ".join(dict.fromkeys(f"By {r.unit}: {r.note}" for r in rows if r.note))
-        + ".",
+        note="TP: clinical event and rise; FN: event without; FP: rise without; TN: neither. "
+        "PPV, NPV: predictive values. Exact intervals (Clopper and Pearson) take rows as independent; "
+        "by patient they are. " + ". ".join(dict.fromkeys(f"By {r.unit}: {r.note}" for r in rows if r.note)) + ".",
     )
 
 
@@ -172,10 +171,11 @@ def survival_table(rows: Sequence[Survival]) -> TableBlock:
 
 def contrast_table(rows: Sequence[GroupContrast]) -> TableBlock:
     """Groups compared."""
+    pairs = [f"{r.column}: {r.second} against {r.first}" for r in rows]
     quantity = {"rate of change": "change, % per year", "time to threshold": "hazard ratio"}
     return _block(
         {
-            "pair": ("Second against first", [f"{r.column}: {r.second} against {r.first}" for r in rows]),
+            "pair": ("Second against first", pairs if len(set(pairs)) > 1 else [""] * len(rows)),
             "what": ("Quantity", [quantity.get(r.quantity, f"{_EVENTS.get(r.event, '')} rate ratio") for r in rows]),
             "value": (
                 "Estimate [95 %]",
@@ -187,7 +187,7 @@ def contrast_table(rows: Sequence[GroupContrast]) -> TableBlock:
             "test": ("Test", [r.test for r in rows]),
             "note": ("Remark", [r.note for r in rows]),
         },
-        "Groups compared",
+        "Groups compared" if len(set(pairs)) > 1 else f"Groups compared, {pairs[0]}",
         numbers=("value", "n", "p", "padj"),
         flags=["" if r.p_adjusted is not None and r.p_adjusted < 0.05 else "muted" for r in rows],
     )
@@ -279,14 +279,14 @@ def interval_table(frame: pd.DataFrame, threshold_percent: float) -> TableBlock:
         flags=[
             "warn" if text else "" if whole else "muted" for text, whole in zip(told, rows["comparable"], strict=True)
         ],
-        note=f"Those with events first. {count(more, 'more interval')} in intervals.csv."
-        if more > 0
-        else "Those with events first.",
+        note="Those with events first."
+        + (" RC: a rise of the repeatability coefficient." if any("RC" in text for text in told) else "")
+        + (f" {count(more, 'more interval')} in intervals.csv." if more > 0 else ""),
     )
 
 
 def _told(threshold: object, repeatability: object, clinical: object) -> str:
-    names = (("threshold", threshold), ("repeatability", repeatability), ("clinical", clinical))
+    names = (("threshold", threshold), ("RC", repeatability), ("clinical", clinical))
     return ", ".join(name for name, value in names if value is True or str(value) == "True")
 
 
