@@ -14,7 +14,7 @@ import pandas as pd
 
 from phantomcal.pipeline.person import REGIONS
 from phantomcal.pipeline.tasks import Task, load_pictures, load_result, session_folder
-from phantomcal.results import Alignment, Calibration, InputFile, StepOutcome
+from phantomcal.results import Alignment, Calibration, Decomposition, InputFile, StepOutcome
 
 if TYPE_CHECKING:
     from phantomcal.report.page import Figure
@@ -32,6 +32,7 @@ class Gathered:
     steps: list[StepOutcome] = field(default_factory=list)
     calibrations: list[Calibration] = field(default_factory=list)
     alignments: dict[str, Alignment] = field(default_factory=dict)
+    decompositions: dict[str, Decomposition] = field(default_factory=dict)
     inputs: list[InputFile] = field(default_factory=list)
     said: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     aligned: int = 0
@@ -61,6 +62,9 @@ def gather(tasks: Sequence[Task]) -> Gathered:
         if result.alignment is not None:
             found.alignments[task.label] = result.alignment
         found.aligned += result.alignment is not None or task.session.transform is not None
+        amounts = base / "decomposition" / task.label / "decomposition.json"
+        if amounts.is_file():
+            found.decompositions[task.label] = Decomposition.model_validate_json(amounts.read_text(encoding="utf-8"))
         record = base / "calibration" / task.label / "calibration.json"
         if record.is_file():
             calibration = Calibration.model_validate_json(record.read_text(encoding="utf-8"))
@@ -136,13 +140,17 @@ def _parts(tasks: Sequence[Task], covariates: pd.DataFrame) -> Iterator[pd.DataF
             yield pd.concat([table, further.iloc[[k] * len(table)].set_index(table.index)], axis=1)
 
 
+def by_need_of_a_look(alignments: dict[str, Alignment]) -> list[str]:
+    """Sessions in the order to look at them: the doubtful first, then the least certain."""
+    ranks = {"fail": 0, "review": 1, "pass": 2}
+    return sorted(alignments, key=lambda k: (ranks[alignments[k].verdict], -alignments[k].predicted_error_mm, k))
+
+
 def pictures_for_report(people: Sequence[Task], alignments: dict[str, Alignment]) -> "dict[str, Figure]":
     """Alignment pictures of the sessions most worth looking at: the doubtful first, then the least certain."""
-    ranks = {"fail": 0, "review": 1, "pass": 2}
     tasks = {task.label: task for task in people}
-    order = sorted(alignments, key=lambda k: (ranks[alignments[k].verdict], -alignments[k].predicted_error_mm, k))
     chosen: dict[str, Figure] = {}
-    for label in order:
+    for label in by_need_of_a_look(alignments):
         base = tasks[label].work / label
         figures = load_pictures(base, load_result(base, label), label)
         if figures:

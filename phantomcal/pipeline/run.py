@@ -20,7 +20,7 @@ from phantomcal.pipeline.gather import (
     publish,
     write_region_table,
 )
-from phantomcal.pipeline.lesions import classify_study, track_study
+from phantomcal.pipeline.lesions import classify_study, nearest_calibration_of, track_study, usable_calibrations
 from phantomcal.pipeline.tasks import Task
 from phantomcal.pipeline.work import NothingToAnalyse, kept_work
 from phantomcal.results import StepOutcome, StudyRun
@@ -116,21 +116,23 @@ def run_study(
         alone = scheduler is None and (jobs == 1 or len(study.phantoms) + len(study.people) == 1)
         threads = 0 if alone else 1  # sessions side by side already share the cores
         phantoms = [Task("phantom", _absolute(s), **common, threads=threads) for s in study.phantoms]
-        people = [
-            Task(
-                "person",
-                s,
-                **common,
-                picture=k < _ALWAYS_PICTURED,
-                sampling=how,
-                threads=threads,
-                derivatives=derivatives,
-            )
-            for k, s in enumerate(study.people)
-        ]
         ends: Counter[str] = Counter()
-        with workforce(len(phantoms) + len(people), jobs, scheduler) as do:
+        with workforce(len(phantoms) + len(study.people), jobs, scheduler) as do:
             _finish(do, phantoms, "calibrate phantoms", tell, ends)
+            scanned = usable_calibrations(phantoms)
+            people = [
+                Task(
+                    "person",
+                    session,
+                    **common,
+                    picture=k < _ALWAYS_PICTURED,
+                    sampling=how,
+                    threads=threads,
+                    derivatives=derivatives,
+                    calibration=nearest_calibration_of(session, scanned),
+                )
+                for k, session in enumerate(study.people)
+            ]
             _finish(do, people, "align and sample", tell, ends)
         found = gather([*phantoms, *people])
         steps = _in_order(study, found, len(phantoms))
@@ -163,6 +165,7 @@ def run_study(
             alignments=found.alignments,
             correlation=correlation,
             classification=classification,
+            decompositions=found.decompositions,
             tracking=tracking,
             warnings=[*dict.fromkeys([*study.warnings, *found.warnings()])],
             provenance=made,
@@ -243,6 +246,7 @@ def _write_report(
     sampled: bool,
     truth: "pd.DataFrame | None",
 ) -> None:
+    from phantomcal.pipeline.volumes import volumes_for_report
     from phantomcal.report.compose_study import study_report
     from phantomcal.report.page import render
 
@@ -252,5 +256,6 @@ def _write_report(
         alignment_pictures=pictures_for_report(people, record.alignments),
         table=_region_table(target) if sampled else None,
         truth=truth,
+        volumes=volumes_for_report(people, record.alignments),
     )
     (target / "report.html").write_text(render(report), encoding="utf-8")

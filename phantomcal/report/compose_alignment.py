@@ -17,6 +17,7 @@ from phantomcal.report.page import Block, Callout, Figure, KeyNumber, Report, Ro
 from phantomcal.results import Alignment
 
 MOST_PICTURES = 6
+ALIGNMENT_TITLE = "Alignment of CT to MR"
 
 _HOW_TO_LOOK = (
     "The bone contour of the CT should follow the dark rim of the skull in the MR image; in the checkerboard, edges "
@@ -121,7 +122,7 @@ def alignment_section(alignments: Mapping[str, Alignment], pictures: Mapping[str
     if more > 0:
         intro += f" Shown are {len(shown)} of them, the least certain first; {more} more are in the table."
     warnings = [f"{name}: {text}" for name, alignment in alignments.items() for text in alignment.warnings]
-    return Section("Alignment of CT to MR", intro, blocks, warnings)
+    return Section(ALIGNMENT_TITLE, intro, blocks, warnings)
 
 
 def worst_key(alignments: Mapping[str, Alignment]) -> KeyNumber:

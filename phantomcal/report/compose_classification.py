@@ -18,7 +18,7 @@ from phantomcal.report.lesion_pictures import LesionPicture
 from phantomcal.report.methods import without_repeats
 from phantomcal.report.methods_lesions import classification_citations, classification_methods
 from phantomcal.report.numerals import count, fixed, interval, listed, number
-from phantomcal.report.page import Block, Callout, KeyNumber, Report, Section, Text
+from phantomcal.report.page import Block, Callout, KeyNumber, Report, Section, Text, Viewer
 from phantomcal.results import Classification
 
 
@@ -26,6 +26,7 @@ def classification_report(
     record: Classification,
     pictures: Mapping[str, LesionPicture] | None = None,
     masses: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+    volumes: Sequence[Viewer] = (),
 ) -> Report:
     """The report of `classify`.
 
@@ -36,6 +37,8 @@ def classification_report(
         By `lesion_id`, for the cards.
     masses : mapping of str to sequence of (str, str), optional
         By `lesion_id`: what a decomposition says, for the cards.
+    volumes : sequence of Viewer
+        The scans with the lesions outlined.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def classification_report(
         verdict_text=f"Of {count(n, 'lesion')}: {listed([f'{k} {name}' for name, k in counts.items()])}.",
         key_numbers=_key_numbers(record),
         warnings=record.warnings,
-        sections=_sections(record, pictures, masses),
+        sections=_sections(record, pictures, masses, volumes),
         methods=classification_methods(record),
         references=without_repeats(classification_citations(record)),
         provenance=record.provenance,
@@ -101,8 +104,12 @@ def _sections(
     record: Classification,
     pictures: Mapping[str, LesionPicture] | None,
     masses: Mapping[str, Sequence[tuple[str, str]]] | None,
+    volumes: Sequence[Viewer],
 ) -> list[Section]:
     sections = [_where(record)]
+    if volumes:
+        told = "Every lesion in the colour of its verdict; dashed: undetermined."
+        sections.append(Section("The volumes", told, volumes))
     sections.append(
         Section(
             "Lesion by lesion",

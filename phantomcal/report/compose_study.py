@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from phantomcal.report.blocks import embedded
-from phantomcal.report.compose_alignment import alignment_section, worst_key
+from phantomcal.report.compose_alignment import ALIGNMENT_TITLE, alignment_section, worst_key
 from phantomcal.report.compose_calibration import calibration_sections
 from phantomcal.report.compose_correlation import correlation_sections, decided_key
 from phantomcal.report.compose_study_lesions import lesion_citations, lesion_methods, lesion_sections
@@ -21,7 +21,7 @@ from phantomcal.report.methods import (
     without_repeats,
 )
 from phantomcal.report.numerals import NONE, count, fixed, listed, missing, number, percent, unit_words
-from phantomcal.report.page import Block, Figure, KeyNumber, Report, RowFlag, Section, TableBlock, Text, Verdict
+from phantomcal.report.page import Block, Figure, KeyNumber, Report, RowFlag, Section, TableBlock, Text, Verdict, Viewer
 from phantomcal.report.truth_figures import relative_error, truth_comparison
 from phantomcal.results import Provenance, StudyRun
 
@@ -44,6 +44,7 @@ def study_report(
     group: str | None = None,
     subject: str | None = "subject_id",
     truth: "DataFrame | None" = None,
+    volumes: Sequence[Viewer] = (),
 ) -> Report:
     """The report of `run` and `demo`.
 
@@ -61,12 +62,17 @@ def study_report(
         Columns of the region table.
     truth : pandas.DataFrame, optional
         Estimates beside known truth, for simulated studies, as `truth_comparison` takes it.
+    volumes : sequence of Viewer
+        Of a few sessions.
 
     Returns
     -------
     Report
     """
     sections = _sections(run, overlays, alignment_pictures or {}, table, group, subject, truth)
+    if volumes:
+        place = next((k + 1 for k, s in enumerate(sections) if s.title == ALIGNMENT_TITLE), len(sections))
+        sections.insert(place, _volumes_section(volumes, run.n_subjects))
     methods = [calibration_methods(calibration) for calibration in run.calibrations]
     references = [OSHIMA_2020]
     for calibration in run.calibrations:
@@ -92,6 +98,17 @@ def study_report(
         references=without_repeats(references),
         provenance=_shown_provenance(run.provenance),
     )
+
+
+def _volumes_section(volumes: Sequence[Viewer], n_subjects: int) -> Section:
+    some = len(volumes) < n_subjects
+    which = (
+        f"{count(len(volumes), 'session')} only, those most in need of a look, so that the page stays small; "
+        "`register` shows the others."
+        if some
+        else ""
+    )
+    return Section("The volumes", f"CT laid over the map, regions and lesions outlined. {which}".strip(), volumes)
 
 
 def truth_section(truth: "DataFrame") -> Section:

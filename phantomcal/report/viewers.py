@@ -1,6 +1,6 @@
 """The viewers of the reports: a phantom with its vials, CT laid over MR, a head with its regions and lesions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,36 +113,61 @@ def alignment_viewer(
     )
 
 
-def lesion_viewer(
-    layers: Sequence[Layer],
-    lesions: sitk.Image | None,
-    outlines: Sequence[Outline],
-    title: str,
-    caption: str = "",
+def lesion_scans(
+    labels: sitk.Image,
+    lesions: Mapping[int, tuple[str, str]],
+    *,
+    qsm: sitk.Image | None = None,
+    ct: sitk.Image | None = None,
+    transform: sitk.Transform | None = None,
+    amounts: Mapping[str, sitk.Image] | None = None,
 ) -> Viewer:
-    """CT, QSM and concentration maps of one person, the lesions outlined.
+    """CT and QSM of one person with the lesions outlined in the colours of their verdicts.
 
     Parameters
     ----------
-    layers : sequence of Layer
-        From `ct_layer`, `qsm_layer` and `concentration_layer`, in the space of the first.
-    lesions : SimpleITK.Image or None
-        Label map in that space.
-    outlines : sequence of Outline
-        One per lesion, as `lesion_outline` makes them; labels that are not in the map are no fault.
-    title, caption : str
+    labels : SimpleITK.Image
+        A label per lesion, in the space of the map.
+    lesions : mapping of int to (str, str)
+        Name and verdict ("haemorrhage" or "iron", "calcification" or "calcium", "mixed", or anything else) by label;
+        the first 255 are outlined.
+    qsm, ct : SimpleITK.Image, optional
+        One of them at least.
+    transform : SimpleITK.Transform, optional
+        Points of the label space to points of the CT.
+    amounts : mapping of str to SimpleITK.Image, optional
+        Concentration maps (mmol/L) by material, as overlays.
+
+    Returns
+    -------
+    Viewer
+        It begins at the largest lesion.
+
+    Raises
+    ------
+    ValueError
+        Neither volume.
     """
-    start = None
-    if lesions is not None and outlines:
-        start = _middle_of_largest(lesions, {o.label for o in outlines})
+    layers = [] if qsm is None else [qsm_layer(qsm)]
+    layers += [] if ct is None else [ct_layer(ct, transform=transform if qsm is not None else None)]
+    # A CT alone gives the grid itself, so that it must already lie in the space of the labels.
+    if qsm is None and ct is not None and transform is not None:
+        layers = [ct_layer(sitk.Resample(ct, labels, transform, sitk.sitkLinear, -1024.0))]
+    layers += [concentration_layer(image, material) for material, image in (amounts or {}).items()]
+    outlines = [lesion_outline(label, name, verdict) for label, (name, verdict) in list(lesions.items())[:255]]
     return viewer(
-        layers, title, caption, labels=lesions, outlines=outlines if lesions is not None else (), centre_mm=start
+        layers,
+        f"{' and '.join(layer.name for layer in layers)} with the lesions",
+        labels=labels if outlines else None,
+        outlines=outlines,
+        centre_mm=_middle_of_largest(labels, set(lesions)),
     )
 
 
 def lesion_outline(label: int, name: str, verdict: str) -> Outline:
     """A lesion's outline in the colour of its verdict; dashed when undetermined."""
     colours = {"haemorrhage": IRON, "iron": IRON, "calcification": CALCIUM, "calcium": CALCIUM, "mixed": PURPLE}
+    name = f"lesion {name}" if name.isdecimal() else name
     return Outline(label, name, colours.get(verdict, "#F2F2F2"), verdict, dashed=verdict not in colours)
 
 

@@ -352,13 +352,18 @@ def _write_report(record: Classification, seen: _Seen | None, insides: "dict[int
     from phantomcal.report.page import render
 
     pictures = None
+    volumes = []
     if seen is not None:
         from phantomcal.report.lesion_pictures import lesion_pictures
+        from phantomcal.report.viewers import lesion_scans
 
         names = {int(k): str(v) for k, v in zip(seen.frame["label"], seen.frame["lesion_id"], strict=True)}
         pictures = lesion_pictures(seen.labels, names, qsm=seen.qsm, ct=seen.ct, transform=seen.transform)
+        verdicts = {v.lesion_id: v.verdict for v in record.lesions}
+        outlined = {k: (name, verdicts.get(name, "undetermined")) for k, name in names.items()}
+        volumes = [lesion_scans(seen.labels, outlined, qsm=seen.qsm, ct=seen.ct, transform=seen.transform)]
         _write_maps(seen, insides, folder)
-    report = classification_report(record, pictures)
+    report = classification_report(record, pictures, volumes=volumes)
     (folder / "report.html").write_text(render(report), encoding="utf-8")
 
 
