@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from phantomcal.results.trial_analysis import Trial
 from phantomcal.results.trials import PowerRow, PowerTable, row_for_scripts
-from phantomcal.terminal import _console, _table, _warn
+from phantomcal.terminal import _console, _number, _p, _range, _table, _warn
 
 
 def print_power(table: PowerTable) -> None:
@@ -71,3 +72,31 @@ def _assumed(row: PowerRow) -> str:
 
     words = row_words(row)
     return f"detects {words}" if row.solved_for == "effect" else words
+
+
+def show_trial(trial: Trial, out: Path) -> None:
+    """Patients of each arm, the primary analysis and those beside it."""
+    console = _console()
+    flow = _table("arm", "randomised", "lost", "left early", "not usable", "analysed", "per protocol", "% per year")
+    means = {row.arm: row for row in trial.means if row.population == "intention to treat"}
+    for arm in trial.flow:
+        mean = means[arm.arm]
+        words = "–" if mean.mean is None else f"{mean.mean:.2f}"
+        words += "" if mean.standard_error is None else f" ± {mean.standard_error:.2f}"
+        counts = (arm.randomised, arm.without_follow_up, arm.discontinued, arm.not_usable, arm.analysed)
+        flow.add_row(escape(arm.arm), *(str(n) for n in counts), str(arm.per_protocol), words)
+    console.print(flow)
+    table = _table("analysis", "arms", "estimate", "95 % interval", "unit", "p")
+    for row in trial.contrasts:
+        words = f"{row.role}: {row.analysis}" if row.role == "primary" else row.analysis
+        table.add_row(
+            escape(words),
+            escape(f"{row.treated} - {row.control}" if row.unit != "rate ratio" else f"{row.treated} / {row.control}"),
+            _number(row.estimate, 3),
+            _range(*(row.ci95 or (None, None))),
+            row.unit,
+            _p(row.p_value),
+        )
+    console.print(table)
+    _warn(console, trial.warnings)
+    console.print(escape(str(out / "report.html")))

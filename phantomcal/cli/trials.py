@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
-from phantomcal.cli.options import Seed, app
+from phantomcal.cli.options import Out, Seed, app
+from phantomcal.cli.printing import with_pdf
 
 
 @app.command()
+@with_pdf
 def power(
     outcome: Annotated[str, typer.Option("--outcome", help="mean, proportion or rate (events per patient-year).")],
     baseline: Annotated[
@@ -84,3 +86,56 @@ def power(
         print_power(table)
     else:
         show_power(table, out)
+
+
+@app.command()
+@with_pdf
+def trial(
+    table: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet: a row per lesion and visit, with `arm`.")],
+    out: Out,
+    participants: Annotated[
+        Path | None,
+        typer.Option("--participants", help="Everyone randomised, a row a patient, also those without a visit."),
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option("--control", help="The control arm.  [default: placebo or control, else the first]")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="A rise of so many per cent or more is an event.")
+    ] = 6.0,
+    visits: Annotated[
+        int | None, typer.Option("--visits", help="Planned follow-up visits.  [default: the most anyone has]")
+    ] = None,
+    arm_column: Annotated[str | None, typer.Option("--arm-column", help="[default: arm]")] = None,
+    subject_column: Annotated[str | None, typer.Option("--subject-column", help="[default: subject_id]")] = None,
+    lesion_column: Annotated[str | None, typer.Option("--lesion-column", help="[default: lesion_id]")] = None,
+    date_column: Annotated[str | None, typer.Option("--date-column", help="[default: date]")] = None,
+    years_column: Annotated[str | None, typer.Option("--years-column", help="[default: years]")] = None,
+    qsm_column: Annotated[
+        str | None, typer.Option("--qsm-column", help="[default: qsm_ppm, else qsm_ppb]; ends in ppb: ppb.")
+    ] = None,
+    event_column: Annotated[str | None, typer.Option("--event-column", help="[default: event]")] = None,
+    date_order: Annotated[
+        str | None, typer.Option("--date-order", help="dmy or mdy, for dates such as 03/04/2024.")
+    ] = None,
+) -> None:
+    """Arms of a trial compared: change per year, events, who was in it."""
+    from phantomcal.cli.trial_tables import show_trial
+    from phantomcal.steps.trials import trial_step
+
+    qsm = "qsm_ppb" if qsm_column is not None and qsm_column.lower().endswith("ppb") else "qsm_ppm"
+    given = {
+        "arm": arm_column, "subject_id": subject_column, "lesion_id": lesion_column, "date": date_column,
+        "years": years_column, qsm: qsm_column, "event": event_column,
+    }  # fmt: skip
+    record = trial_step(
+        table,
+        out,
+        participants=participants,
+        control=control,
+        threshold_percent=threshold,
+        visits=visits,
+        columns={name: own for name, own in given.items() if own is not None},
+        date_order=date_order,
+    )
+    show_trial(record, out)

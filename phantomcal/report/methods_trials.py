@@ -1,6 +1,7 @@
 """Methods paragraphs and sources of trial planning and trial analysis."""
 
 from phantomcal.report.methods import without_repeats
+from phantomcal.results.trial_analysis import Trial
 from phantomcal.results.trials import PowerTable
 
 LIU_WU = (
@@ -81,3 +82,76 @@ def power_citations(table: PowerTable) -> list[str]:
             cited = [*cited, LUNN_DAVIES]
         cited = [*cited, PATTERSON_THOMPSON if design.outcome == "mean" else LIANG_ZEGER]
     return without_repeats(cited)
+
+
+MATTHEWS = (
+    "Matthews JNS, Altman DG, Campbell MJ, Royston P. Analysis of serial measurements in medical research. BMJ "
+    "1990;300:230-235. doi 10.1136/bmj.300.6719.230"
+)
+WELCH = (
+    "Welch BL. The generalization of 'Student's' problem when several different population variances are involved. "
+    "Biometrika 1947;34:28-35. doi 10.1093/biomet/34.1-2.28"
+)
+LAIRD_WARE = (
+    "Laird NM, Ware JH. Random-effects models for longitudinal data. Biometrics 1982;38:963-974. doi 10.2307/2529876"
+)
+VICKERS_ALTMAN = (
+    "Vickers AJ, Altman DG. Analysing controlled trials with baseline and follow up measurements. BMJ "
+    "2001;323:1123-1124. doi 10.1136/bmj.323.7321.1123"
+)
+HODGES_LEHMANN = (
+    "Hodges JL, Lehmann EL. Estimates of location based on rank tests. Ann Math Stat 1963;34:598-611. "
+    "doi 10.1214/aoms/1177704172"
+)
+NEWCOMBE = (
+    "Newcombe RG. Interval estimation for the difference between independent proportions: comparison of eleven "
+    "methods. Stat Med 1998;17:873-890."
+)
+PRZYBOROWSKI = (
+    "Przyborowski J, Wilenski H. Homogeneity of results in testing samples from Poisson series. Biometrika "
+    "1940;31:313-323. doi 10.1093/biomet/31.3-4.313"
+)
+CONSORT = (
+    "Schulz KF, Altman DG, Moher D. CONSORT 2010 statement: updated guidelines for reporting parallel group randomised "
+    "trials. BMJ 2010;340:c332. doi 10.1136/bmj.c332"
+)
+
+
+def trial_methods(trial: Trial) -> str:
+    """How the trial was analysed, saying only what was done; paragraphs parted by blank lines."""
+    analyses = {row.analysis: row for row in trial.contrasts}
+    parts = [
+        "Primary analysis: the change of lesional susceptibility per year, in per cent of the value at the visit "
+        "before, was averaged over the visits of a lesion and then over the lesions of a patient, and the arms were "
+        "compared by Welch's t test of these averages (Matthews et al. 1990). A patient is one value, so that visits "
+        "and lesions of one patient are not taken as independent. Patients were analysed in the arm to which they were "
+        "randomised, with the visits they had; nothing was imputed. Intervals whose values cannot be compared (a "
+        "baseline of zero or below, a change of the reconstruction or unit) are left out and counted."
+    ]
+    beside = []
+    if any(row.population == "per protocol" for row in trial.contrasts):
+        beside.append("per protocol and as treated")
+    if "mixed model of all visits" in analyses:
+        beside.append("a mixed model with random slopes of patients and lesions (Laird and Ware 1982)")
+    beside.append("analysis of covariance with the baseline value (Vickers and Altman 2001)")
+    beside.append("the rank test of Mann and Whitney with Hodges and Lehmann's shift (1963)")
+    parts.append(f"Sensitivity analyses: {'; '.join(beside)}.")
+    if any(row.unit == "risk difference" for row in trial.contrasts):
+        parts.append(
+            f"A threshold event is a rise of {trial.threshold_percent:g} % or more between consecutive visits. Shares "
+            "of patients with an event were compared by their difference with Newcombe's hybrid score interval and "
+            "Fisher's exact test; events per patient-year by their ratio with the exact interval given all events "
+            "(Przyborowski and Wilenski 1940)."
+        )
+    if any(row.p_adjusted is not None for row in trial.contrasts):
+        parts.append("P values of the primary analysis are adjusted over the treated arms by Holm's method.")
+    parts.append("P values of sensitivity and secondary analyses are not adjusted.")
+    return "\n\n".join(parts)
+
+
+def trial_citations(trial: Trial) -> list[str]:
+    """What `trial_methods` cites."""
+    cited = [MATTHEWS, WELCH, LAIRD_WARE, VICKERS_ALTMAN, HODGES_LEHMANN, CONSORT]
+    if any(row.unit == "risk difference" for row in trial.contrasts):
+        cited += [NEWCOMBE, PRZYBOROWSKI]
+    return without_repeats([*cited, ZEINEDDINE, CASH])

@@ -1,12 +1,13 @@
 """`power` and `trial`: planning trials, and analysing them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
 from phantomcal.errors import InputError
-from phantomcal.outputs import output_folder, provenance, write_record
+from phantomcal.outputs import input_file, output_folder, provenance, write_record
+from phantomcal.results.trial_analysis import Trial
 from phantomcal.results.trials import Outcome, PowerTable, TrialDesign
 
 
@@ -89,3 +90,55 @@ def power_step(
             write_record(table, folder / "power.json")
             (folder / "report.html").write_text(render(power_report(table)), encoding="utf-8")
     return table
+
+
+def trial_step(
+    table: Path,
+    out: Path,
+    *,
+    participants: Path | None = None,
+    control: str | None = None,
+    threshold_percent: float = 6.0,
+    visits: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    date_order: str | None = None,
+) -> Trial:
+    """`phantomcal trial`: writes trial.json, patients.csv, analyses.csv and report.html into `out`."""
+    from phantomcal.report.compose_trial import trial_report
+    from phantomcal.report.page import render
+    from phantomcal.tables import read_table
+    from phantomcal.trials.analyse import analyse_trial, contrast_frame, patient_frame
+
+    started = time.perf_counter()
+    if date_order not in (None, "dmy", "mdy"):
+        raise InputError(f"unknown order {date_order!r}", "--date-order", "use dmy or mdy")
+    inputs = [input_file("table", table)] if table.is_file() else []
+    frame = read_table(table)
+    listed = None if participants is None else read_table(participants)
+    if participants is not None:
+        inputs.append(input_file("participants", participants))
+    trial = analyse_trial(
+        frame,
+        table.name,
+        listed=listed,
+        listed_where="" if participants is None else participants.name,
+        control=control,
+        threshold_percent=threshold_percent,
+        planned_visits=visits,
+        columns=columns,
+        day_first=None if date_order is None else date_order == "dmy",
+    )
+    parameters: dict[str, object] = {
+        "control": trial.control,
+        "threshold_percent": threshold_percent,
+        "visits": visits,
+        "columns": dict(columns or {}),
+        "date_order": date_order,
+    }
+    trial = trial.model_copy(update={"provenance": provenance("trial", inputs, parameters, started)})
+    with output_folder(out) as folder:
+        for name, rows in (("patients.csv", patient_frame(trial)), ("analyses.csv", contrast_frame(trial))):
+            rows.to_csv(folder / name, index=False, float_format="%.8g", lineterminator="\n")
+        write_record(trial, folder / "trial.json")
+        (folder / "report.html").write_text(render(trial_report(trial)), encoding="utf-8")
+    return trial

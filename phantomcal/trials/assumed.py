@@ -85,12 +85,13 @@ def assumed_effects(
         raise InputError("a relative effect of what?", "--effect", "give the control arm's mean with --baseline too")
     for baseline in baselines:
         _check_baseline(outcome, baseline)
+    starts: list[float | None] = list(baselines) or [None]
     if not effects and not differences:
         if not detect:
             raise InputError("no effect to plan for", "the call", "give --effect or --difference, or --n to find it")
-        return [Assumed(b, b or 0.0, b or 0.0, None, None, sd, open=True) for b in (baselines or [None])]
+        return [Assumed(b, b or 0.0, b or 0.0, None, None, sd, open=True) for b in starts]
     found = []
-    for baseline in baselines or [None]:
+    for baseline in starts:
         control = 0.0 if baseline is None else baseline
         for effect in effects:
             if effect == 0:
