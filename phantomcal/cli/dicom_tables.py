@@ -1,6 +1,7 @@
 """What `dicom` prints."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 from rich.console import Console
 from rich.markup import escape
@@ -32,7 +33,7 @@ def _show(console: Console, volume: DicomVolume) -> None:
     console.print(f"  {escape(_facts(volume))}", soft_wrap=True)
     if volume.good_for:
         console.print(f"  [green]good for {', '.join(volume.good_for)}[/]")
-        console.print(f"  use  {escape(volume.use)}", soft_wrap=True)  # one line, to copy
+        console.print(f"  use  {escape(quote(volume.use))}", soft_wrap=True)  # one line, to copy
     else:
         console.print(f"  [red]not usable[/]: {escape(volume.problem or 'no measured volume')}", soft_wrap=True)
         console.print(f"  is   {escape(volume.use)}", soft_wrap=True)

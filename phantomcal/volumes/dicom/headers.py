@@ -26,6 +26,7 @@ _KEYWORDS = [
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "Units", "ModalityLUTSequence", "RealWorldValueMappingSequence",
     "PixelPaddingValue", "PixelPaddingRangeLimit", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 ]  # fmt: skip
 # Private blocks 10 to 1F of group 2005, any of which Philips' scale (0D, 0E) and its per-frame sequence (0F) may use.
 _PHILIPS = [0x20050000 | block for block in range(0x10, 0x20)] + [

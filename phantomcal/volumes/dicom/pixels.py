@@ -30,6 +30,8 @@ AIR_HU = -1024.0
 _PLAIN = (str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian))
 # JPEG, JPEG-LS, JPEG 2000 and RLE: decoded by the GDCM inside SimpleITK, whatever else is installed.
 _GDCM = (*(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91)), "1.2.840.10008.1.2.5")
+_PIXEL_DATA_IN_PIECES = b"\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff"
+_END_OF_PIECES = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 _LARGEST_PADDING_HU = -900.0  # padding above it is a value that tissue has too
 
 
@@ -125,20 +127,21 @@ def _stored(header: Header, content: bytes) -> Callable[[int], NDArray[Any]]:
             raise ValueError("pixel data shorter than the image")
         plain = np.frombuffer(content, kind, size, at + 4).reshape(count, rows, columns)
         return lambda index: plain[index]
+    if header.syntax in _GDCM and header.pixels_at is not None:
+        # Explicit: tag, VR, two empty bytes, a length that says "in pieces".
+        parts = list(_pieces(content[header.pixels_at + 12 :], data, count))
+        bare = _bare_header(data, header.syntax)
+        return lambda index: _by_gdcm(parts[index], bare, (rows, columns))
     with quiet_pydicom():
-        full = pydicom.dcmread(io.BytesIO(content), force=True)
-        if header.syntax in _GDCM:
-            parts = list(_encapsulated(full, count))
-            return lambda index: _by_gdcm(parts[index], data, header.syntax)
-        stack = np.asarray(full.pixel_array).reshape(count, rows, columns)
+        stack = np.asarray(pydicom.dcmread(io.BytesIO(content), force=True).pixel_array).reshape(count, rows, columns)
     return lambda index: stack[index]
 
 
-def _encapsulated(full: Any, count: int) -> Iterator[bytes]:
+def _pieces(encapsulated: bytes, data: Any, count: int) -> Iterator[bytes]:
     offsets = None
-    if "ExtendedOffsetTable" in full:
-        offsets = (full.ExtendedOffsetTable, full.ExtendedOffsetTableLengths)
-    yield from generate_frames(full.PixelData, number_of_frames=count, extended_offsets=offsets)
+    if "ExtendedOffsetTable" in data:
+        offsets = (data.ExtendedOffsetTable, data.ExtendedOffsetTableLengths)
+    yield from generate_frames(encapsulated, number_of_frames=count, extended_offsets=offsets)
 
 
 def _stored_bits(pixels: NDArray[Any], data: pydicom.Dataset) -> NDArray[Any]:
@@ -159,8 +162,8 @@ def _stored_bits(pixels: NDArray[Any], data: pydicom.Dataset) -> NDArray[Any]:
     return lifted >> (width - bits)
 
 
-def _by_gdcm(part: bytes, data: pydicom.Dataset, syntax: str) -> NDArray[Any]:
-    """One compressed frame, by way of a bare file that holds nothing but it: no rescale, no name."""
+def _bare_header(data: pydicom.Dataset, syntax: str) -> bytes:
+    """Start of a file that holds one compressed frame and nothing else: no rescale, no name."""
     bare: Any = pydicom.Dataset()
     bare.file_meta = pydicom.dataset.FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
@@ -170,13 +173,17 @@ def _by_gdcm(part: bytes, data: pydicom.Dataset, syntax: str) -> NDArray[Any]:
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
         setattr(bare, keyword, data.get(keyword))
     bare.RescaleSlope, bare.RescaleIntercept = 1, 0
-    bare.PixelData = encapsulate([part])
-    bare["PixelData"].VR = "OB"
+    stream = io.BytesIO()
+    bare.save_as(stream, enforce_file_format=True)
+    return stream.getvalue() + _PIXEL_DATA_IN_PIECES
+
+
+def _by_gdcm(part: bytes, bare: bytes, shape: tuple[int, int]) -> NDArray[Any]:
+    """Decode one compressed frame; GDCM reads files only."""
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "frame.dcm")
-        bare.save_as(path, enforce_file_format=True)
-        pixels = sitk.GetArrayFromImage(sitk.ReadImage(path))
-    shape = int(data.Rows), int(data.Columns)
+        path = Path(folder) / "frame.dcm"
+        path.write_bytes(bare + encapsulate([part]) + _END_OF_PIECES)
+        pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
     if pixels.size != shape[0] * shape[1] or pixels.dtype.kind not in "iu":
         raise ValueError("the compressed frame has another size than the header says")
     return np.ascontiguousarray(pixels.reshape(shape))
