@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 OUT ?= phantomcal-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench schemas example clean
+.PHONY: help demo test lint docs bench schemas example clean
 
 help:
 	@echo "make demo     simulate a study, run it, open $(OUT)/results/report.html"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff, mypy, import-linter"
+	@echo "make docs     the documentation as a site, in site/ (runs the tutorials and the tests of published figures)"
 	@echo "make bench    speed and accuracy tables (hours)"
 	@echo "make schemas  write data_schemas/ anew from the records"
 	@echo "make example  write reports/example/ anew"
@@ -27,6 +28,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@ $(VENV)/.installed
+
 demo: $(VENV)/.installed
 	$(BIN)/phantomcal demo $(OUT)
 
@@ -38,6 +43,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/phantom.py
@@ -56,4 +64,4 @@ example: $(VENV)/.installed
 	cp $(OUT)/results/report.html reports/example/report.html
 
 clean:
-	rm -rf $(VENV) $(OUT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OUT) site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
