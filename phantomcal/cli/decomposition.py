@@ -75,12 +75,16 @@ def decompose(
         str | None, typer.Option("--n-column", help="Independent voxels.  [default: n_effective, else n_voxels]")
     ] = None,
     id_column: Annotated[str | None, typer.Option("--id-column", help="Column that names the rows.")] = None,
+    unconstrained: Annotated[
+        bool, typer.Option("--unconstrained", help="Also write the exact solutions, negative amounts included.")
+    ] = False,
     strictness: Strictness = "warn",
 ) -> None:
     """Calcium and iron from CT and QSM: concentration maps with standard errors, masses of lesions."""
     from phantomcal.cli.decomposition_tables import show_decomposition
-    from phantomcal.steps.decomposition import Scans, decompose_volumes_step
+    from phantomcal.steps.decomposition import decompose_volumes_step
     from phantomcal.steps.decomposition_common import Choices
+    from phantomcal.steps.decomposition_scans import Scans
     from phantomcal.steps.decomposition_table import decompose_table_step
 
     choices = Choices(
@@ -109,8 +113,9 @@ def decompose(
         )
     if table is not None:
         _only_volumes(transform=transform, lesions=lesions, lookup=lookup, mask=mask, magnitude=magnitude)
-        if register:
-            raise InputError("--register belongs to volumes", "", "leave it out with --table")
+        for name, said in (("--register", register), ("--unconstrained", unconstrained)):
+            if said:
+                raise InputError(f"{name} belongs to volumes", "", "leave it out with --table")
         record = decompose_table_step(calibration, out, table, choices, **columns)
     else:
         given = next((f"--{name.replace('_', '-')}" for name, value in columns.items() if value is not None), None)
@@ -118,7 +123,19 @@ def decompose(
             raise InputError(f"{given} belongs to a table", "", "leave it out with --ct and --qsm")
         assert ct is not None
         assert qsm is not None
-        scans = Scans(ct, qsm, qsm_unit, transform, register, magnitude, lesions, lookup, mask, strictness)
+        scans = Scans(
+            ct,
+            qsm,
+            qsm_unit,
+            transform,
+            register,
+            magnitude,
+            lesions,
+            lookup,
+            mask,
+            strictness,
+            unconstrained,
+        )
         record = decompose_volumes_step(calibration, out, scans, choices)
     show_decomposition(record, out)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from phantomcal.lesions.decompose import Baseline, decompose
 from phantomcal.lesions.quantities import TISSUE_DENSITY_G_PER_ML, hydroxyapatite_mg_per_cm3
@@ -62,7 +62,7 @@ def decompose_samples(
         for i, component in enumerate(system.components):
             kept, free = float(found.amounts[i, k]), float(found.unconstrained[i, k])
             se = float(found.standard_error[i, k])
-            t = float(stats.t.ppf(0.975, dof[i, k]))
+            t = float(special.stdtrit(dof[i, k], 0.975))
             told = []
             if found.probability[i, k] < 0.5:
                 told.append("not told from nothing")
@@ -77,7 +77,8 @@ def decompose_samples(
                 _row(
                     sample,
                     component.name,
-                    (kept, se, max(free - t * se, 0.0), max(free + t * se, 0.0)),
+                    # Where the other material would be negative the amount moves: the interval reaches as far.
+                    (kept, se, max(min(free - t * se, kept), 0.0), max(free + t * se, kept)),
                     unconstrained_mmol_per_l=free,
                     random_se=float(found.se_random[i, k]),
                     systematic_se=float(found.se_systematic[i, k]),
@@ -94,7 +95,7 @@ def _dof(random: np.ndarray, systematic: np.ndarray, slope_dof: float) -> np.nda
     """Welch and Satterthwaite's degrees of freedom, noise taken as known."""
     with np.errstate(divide="ignore", invalid="ignore"):
         found = (random**2 + systematic**2) ** 2 / (systematic**4 / slope_dof)
-    return np.clip(np.nan_to_num(found, nan=1e6, posinf=1e6), 1.0, 1e6)
+    return np.asarray(np.clip(np.nan_to_num(found, nan=1e6, posinf=1e6), 1.0, 1e6))
 
 
 def _row(

@@ -19,7 +19,7 @@ KINDS = ("auto", "medium", "tissue", "mirror", "fitted")
 _SOFT_HU = (-20.0, 100.0)
 _ALIKE_HU, _ALIKE_PPM = 15.0, 0.1
 _LEAST_SHARE = 0.5
-_SAMPLE = 1_000_000
+_SAMPLE = 300_000
 _MIRROR_MM = 4.0
 _CLIP_HU = (-200.0, 300.0)
 

@@ -5,11 +5,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from phantomcal.errors import InputError
 from phantomcal.lesions.decompose import Baseline, decompose
-from phantomcal.lesions.quantities import TISSUE_DENSITY_G_PER_ML, hydroxyapatite_mg, hydroxyapatite_mg_per_cm3
+from phantomcal.lesions.quantities import (
+    HAEM_FORMS,
+    TISSUE_DENSITY_G_PER_ML,
+    hydroxyapatite_mg,
+    hydroxyapatite_mg_per_cm3,
+)
 from phantomcal.lesions.ranges import feasible_amounts
 from phantomcal.lesions.system import Component, System
 from phantomcal.lesions.template import Sharpness, reach_mm
@@ -22,6 +27,7 @@ BoolArray = NDArray[np.bool_]
 
 _MANY = 1e6
 _LITRE_MM3 = 1e6
+_MOST_BLOOD_HU = 65.0  # clotted blood reads no more than 90 HU, above 25 or more of tissue
 _FORM_DOF = 1e6
 
 
@@ -82,7 +88,8 @@ def lesion_masses(
     """
     if not hu.shape == ppm.shape == labels.shape or hu.ndim != 3:
         raise InputError("CT, map and labels have different shapes", "the lesions", "bring them to one grid")
-    numbers = [int(n) for n in np.unique(labels) if n > 0]
+    present = labels[labels != 0]
+    numbers = [int(n) for n in np.unique(present) if n > 0]
     if not numbers:
         raise InputError("no lesion in the labels", "the label map", "every voxel is 0: check the file")
     usable = np.isfinite(hu) & np.isfinite(ppm)
@@ -96,9 +103,9 @@ def lesion_masses(
     lesions = []
     for number in numbers:
         name = (names or {}).get(number, f"lesion-{number}")
-        total = lesion_total(
-            fields, labels, number, extents[number - 1], usable, free, spacing_mm, how, reach, baseline, name
-        )
+        extent = extents[number - 1]
+        where = (extent[0], extent[1], extent[2])
+        total = lesion_total(fields, labels, number, where, usable, free, spacing_mm, how, reach, baseline, name)
         lesions.append(_lesion(name, number, total, system, spacing_mm, density_g_per_ml))
     return lesions
 
@@ -111,7 +118,7 @@ def _lesion(
     spacing_mm: tuple[float, float, float],
     density: float,
 ) -> DecomposedLesion:
-    volume = total.volume_mm3
+    volume = total.body_mm3
     mean = total.sums / volume
     excess_se = np.sqrt(total.variance + total.form_variance + total.shared_variance) / volume
     if len(system.components) == 2:
@@ -119,6 +126,13 @@ def _lesion(
     else:
         masses, r = _many_masses(name, number, mean, excess_se, total, system, density), None
     notes = list(total.notes)
+    forms = {c.name: c.form for c in system.components}
+    found = {m.material for m in masses if m.detected}
+    if {"iron", "calcium"} <= found and forms["iron"] not in HAEM_FORMS and mean[0] < _MOST_BLOOD_HU:
+        notes.append(
+            "if this is blood, what is read as calcium may be the protein of haemoglobin: see --form "
+            "iron=methaemoglobin"
+        )
     for mass in masses:
         if mass.ci95[1] <= 0 < -mass.unconstrained_mg:
             notes.append(
@@ -128,8 +142,9 @@ def _lesion(
     return DecomposedLesion(
         lesion_id=name,
         label=number,
-        n_voxels=round(volume / float(np.prod(spacing_mm))),
-        volume_mm3=volume,
+        n_voxels=round(total.volume_mm3 / float(np.prod(spacing_mm))),
+        volume_mm3=total.volume_mm3,
+        summed_mm3=volume,
         n_surround=total.n_tissue,
         centre_index=total.centre_index,
         baseline_hu=float(total.tissue[0]),
@@ -176,7 +191,7 @@ def _two_masses(name: str, number: int, total: Total, system: System, density: f
             component,
             (float(kept[i]), float(amounts[i])),
             [(source, float(np.square(inverse[i]) @ v), common, dof) for source, v, common, dof in parts],
-            total.volume_mm3,
+            total.body_mm3,
             density,
         )
         for i, component in enumerate(system.components)
@@ -202,11 +217,11 @@ def _mass(
     common = sum(v for _, v, shared, _ in variances if shared)
     below = sum(v**2 / dof for _, v, _, dof in variances)
     dof = total**2 / below if below > 0 else _MANY
-    t = float(stats.t.ppf(0.975, dof))
+    t = float(special.stdtrit(dof, 0.975))
     se = float(np.sqrt(total))
-    # What the sums scatter by where nothing is decides whether there is anything; slopes do not matter at nothing.
-    at_nothing = sum(v for source, v, _, _ in variances if source in ("noise and texture", "baseline"))
-    detected = free > float(stats.t.ppf(0.95, dof)) * float(np.sqrt(at_nothing))
+    # Slopes do not matter where there is nothing.
+    at_nothing = sum(v for source, v, _, _ in variances if "calibration" not in source)
+    detected = free > float(special.stdtrit(dof, 0.95)) * float(np.sqrt(at_nothing))
     mean = kept / volume_mm3
     mass = kept * to_mg
     calcium = component.name == "calcium"
@@ -216,7 +231,8 @@ def _mass(
         material=component.name,
         mass_mg=mass,
         standard_error_mg=se * to_mg,
-        ci95=(max((free - t * se) * to_mg, 0.0), max((free + t * se) * to_mg, 0.0)),
+        # Where the other material would be negative the mass moves: the interval reaches as far.
+        ci95=(max(min(free - t * se, kept) * to_mg, 0.0), max(free + t * se, kept) * to_mg),
         unconstrained_mg=free * to_mg,
         random_se_mg=float(np.sqrt(total - common)) * to_mg,
         systematic_se_mg=float(np.sqrt(common)) * to_mg,
@@ -260,7 +276,7 @@ def _many_masses(
     )
     masses = []
     for i, component in enumerate(system.components):
-        to_mg = (component.molar_mass_g_per_mol or float("nan")) / _LITRE_MM3 * total.volume_mm3
+        to_mg = (component.molar_mass_g_per_mol or float("nan")) / _LITRE_MM3 * total.body_mm3
         low, high = float(found.low.reshape(m)[i]), float(found.high.reshape(m)[i])
         ends = float(np.quantile(many.low[i], 0.025)), float(np.quantile(many.high[i], 0.975))
         spread = float(np.hypot(many.low[i].std(), many.high[i].std()) / np.sqrt(2.0))

@@ -49,6 +49,7 @@ class Form:
 
 
 IRON_FORMS = ("ferritin", "haemosiderin", "deoxyhaemoglobin", "methaemoglobin", "SPIO", "USPIO", "free Fe3+")
+HAEM_FORMS = ("deoxyhaemoglobin", "methaemoglobin")
 CALCIUM_FORMS = ("hydroxyapatite", "CaCl2", "CaCO3")
 
 
@@ -114,7 +115,7 @@ def _known(name: str, tube_voltage_kvp: float, field_tesla: float) -> Form:
             f"use {', '.join((*IRON_FORMS, *CALCIUM_FORMS))} or gadolinium",
         )
     substance = {"haemosiderin": "ferritin", "free Fe3+": "iron"}.get(key, key)
-    if key in ("deoxyhaemoglobin", "methaemoglobin"):
+    if key in HAEM_FORMS:
         return _haem(key)
     ct = expected_ct_slope(substance, tube_voltage_kvp)
     if key == "hydroxyapatite" and ct is not None:

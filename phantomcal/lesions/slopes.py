@@ -315,7 +315,8 @@ def _factors(
         expected[0] = ct.value
     if expected[1] is None and (qsm := expected_qsm_slope(substance)) is not None:
         expected[1] = qsm.value
-    if not expected[0] or not expected[1]:
+    known = [e for e in expected if e]
+    if len(known) < 2:
         raise InputError(
             f"{line_name} has no expected slopes, so it cannot stand for {form.name}",
             "the calibration",
@@ -323,7 +324,7 @@ def _factors(
         )
     wanted = (form.ct_hu, form.qsm_ppm)
     spread = [form.ct_se / abs(form.ct_hu), form.qsm_se / abs(form.qsm_ppm)]
-    return [w / e for w, e in zip(wanted, expected, strict=True)], spread
+    return [w / e for w, e in zip(wanted, known, strict=True)], spread
 
 
 def _dof(line: Line) -> float:

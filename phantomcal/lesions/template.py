@@ -206,17 +206,17 @@ def _columns(
         return np.asarray(ndimage.gaussian_filter(values, sigma, mode="constant", truncate=4.0), dtype=np.float64)
 
     blurred = seen(full)
-    gradient = np.stack(np.gradient(blurred, *step))
+    gradient = np.asarray(np.gradient(blurred, *step), dtype=np.float64)
     axes = [
         (np.arange(n) - c).reshape([-1 if k == axis else 1 for k in range(3)]) * s
         for axis, (n, c, s) in enumerate(zip(mask.shape, middle, step, strict=True))
     ]
     radius2 = axes[0] ** 2 + axes[1] ** 2 + axes[2] ** 2
-    columns = [
+    columns: list[Array] = [
         np.ones(mask.shape),
         blurred,
         *gradient,
-        np.asarray(ndimage.laplace(blurred)),
+        np.asarray(ndimage.laplace(blurred), dtype=np.float64),
         np.sqrt(np.square(gradient).sum(axis=0)),
         *(seen(full * axis) for axis in axes),
         seen(full * (radius2 - float((radius2 * full).sum() / full.sum()))),

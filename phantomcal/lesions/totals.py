@@ -20,6 +20,10 @@ _WIDER = 1.4  # how much farther the tissue is looked at for comparison
 _AROUND_MM = 12.0
 _OUTLIER_SD = 4.0
 _FEW_DOF, _MOST_DOF = 4.0, 200.0
+_SHELL_MM, _MOST_GROWTH_MM = 1.0, 4.0
+_FAR_MM = (5.5, 9.0)
+_CLEAR_SD = 3.0
+_FEW_FAR = 100
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Total:
     ----------
     volume_mm3 : float
         Of the mask.
+    body_mm3 : float
+        Of the lesion as it was summed: larger where the mask was drawn inside its visible edge.
     sums : ndarray, shape (2,)
         Excess HU times mm3, and ppm times mm3.
     variance : ndarray, shape (2,)
@@ -49,6 +55,7 @@ class Total:
     """
 
     volume_mm3: float
+    body_mm3: float
     sums: Array
     variance: Array
     degrees_of_freedom: float
@@ -124,6 +131,12 @@ def lesion_total(
         own &= ~contested
         if int((contested & (distance <= reach)).sum()):
             notes.append("another lesion is close: what blur mixes between the two is parted by the model alone")
+    given = mask
+    grown = _drawn_inside(images, mask, own, distance, step)
+    if grown > 0:
+        mask = mask | ((distance <= grown) & own)
+        distance = ndimage.distance_transform_edt(~mask, sampling=step)
+        notes.append(f"its mask lies inside its visible edge: widened by {grown:.2g} mm for the sums")
     fit_tissue = baseline is None
     fits: list[Fitted] = []
     form = np.zeros(2)
@@ -140,7 +153,8 @@ def lesion_total(
             )
         form[k] = sum(share * (other.total - first.total) ** 2 for other, share in others_found)
         fits.append(first)
-    around = free[box] & _plain(images, free[box])
+    around = free[box] & (distance > reach)
+    around &= _plain(images, around)
     variance = np.array(
         [variance_of_sum(f.weights, i, around, about_zero=not fit_tissue) for f, i in zip(fits, images, strict=True)]
     )
@@ -160,7 +174,6 @@ def lesion_total(
     if left > 0.2 * summed:
         notes.append(f"{left} voxels around it read otherwise than tissue (vessel, bone, fluid) and were left out")
     voxel = float(np.prod(spacing_mm))
-    n_mask = float(mask.sum())
     tissue = np.array([f.tissue for f in fits])
     if fit_tissue:
         # The level rests on the same voxels as the sum does: its error is that of the sum over the voxels summed.
@@ -175,7 +188,8 @@ def lesion_total(
     middle = np.argwhere(mask).mean(axis=0) + [s.start for s in box]
     z, y, x = (round(float(v)) for v in middle)
     return Total(
-        n_mask * voxel,
+        float(given.sum()) * voxel,
+        float(mask.sum()) * voxel,
         np.array([f.total for f in fits]) * voxel,
         variance * voxel**2,
         dof,
@@ -187,6 +201,29 @@ def lesion_total(
         (x, y, z),
         notes,
     )
+
+
+def _drawn_inside(images: list[Array], mask: BoolArray, own: BoolArray, distance: Array, step: Array) -> float:
+    """How far the lesion reaches beyond its mask, mm: to half its height, in the image that shows it best."""
+    far = own & (distance > _FAR_MM[0]) & (distance <= _FAR_MM[1])
+    inside = own & mask
+    if far.sum() < _FEW_FAR or not inside.any():
+        return 0.0
+    shown = []
+    for image in images:
+        level, height = float(np.median(image[far])), float(np.median(image[inside]))
+        shown.append((abs(height - level) / max(np.sqrt(_robust_variance(image[far])), 1e-12), level, height, image))
+    clear, level, height, image = max(shown, key=lambda s: s[0])
+    if clear < _CLEAR_SD:
+        return 0.0
+    reached = 0.0
+    shell = max(_SHELL_MM, float(step.min()))
+    while reached < _MOST_GROWTH_MM:
+        ring = own & (distance > reached) & (distance <= reached + shell)
+        if not ring.any() or (float(image[ring].mean()) - level) / (height - level) < 0.5:
+            break
+        reached += shell
+    return reached
 
 
 def _fits(
@@ -232,7 +269,7 @@ def near_lesions(labels: NDArray[np.integer], spacing_mm: tuple[float, float, fl
     pad = np.ceil(reach / step).astype(int)
     for extent in ndimage.find_objects(labels.astype(np.int64)):
         if extent is not None:
-            box = _widened(extent, pad, labels.shape)
+            box = _widened((extent[0], extent[1], extent[2]), pad, labels.shape)
             near[box] |= ndimage.distance_transform_edt(labels[box] == 0, sampling=step) <= reach
     return near
 

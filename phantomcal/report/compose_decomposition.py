@@ -114,7 +114,7 @@ def _sections(record: Decomposition, scene: Scene | None) -> list[Section]:
                     embedded(
                         maps_over_anatomy(scene, record),
                         f"Maps of {listed([m.name for m in record.materials])} over CT in three planes.",
-                        "CT from -10 to 90 HU; lesions outlined in white. Left of the picture is the patient's right.",
+                        "CT from −10 to 90 HU; lesions outlined in white. Left of the picture is the patient's right.",
                     )
                 ],
             )

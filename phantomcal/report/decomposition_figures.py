@@ -65,7 +65,7 @@ def colour_of(material: str, place: int = 0) -> str:
     return known.get(material, (VERMILION, BLUE, GREEN, PURPLE)[place % 4])
 
 
-def standing(array: Floats, grid: "sitk.Image") -> Floats:
+def standing(array: NDArray[Any], grid: "sitk.Image") -> NDArray[Any]:
     """A view with axes (to the head, to the back, to the left), whatever the grid's own order."""
     axes = np.array(grid.GetDirection()).reshape(3, 3)
     order, signs = [], []
@@ -233,7 +233,7 @@ def plane_of_materials(record: Decomposition, scene: Scene | None) -> Canvas:
             axes.plot(*marks.T, ls="none", marker="o", ms=3.5, mfc="white", mec=colour, zorder=2)
             axes.annotate(
                 f"{material.name}, {number(reach, 2)} mmol/L",
-                end,
+                (float(end[0]), float(end[1])),
                 xytext=(-4 if end[0] > 0.5 * span[0] else 5, 7 if end[1] >= 0 else -13),
                 textcoords="offset points",
                 ha="right" if end[0] > 0.5 * span[0] else "left",
@@ -253,7 +253,8 @@ def plane_of_materials(record: Decomposition, scene: Scene | None) -> Canvas:
             )
         if len(points):
             axes.errorbar(
-                *points.T,
+                points[:, 0],
+                points[:, 1],
                 xerr=1.96 * errors[:, 0],
                 yerr=1.96 * errors[:, 1],
                 ls="none",

@@ -52,7 +52,7 @@ class LesionMass(Record):
     systematic_se_mg: float
     degrees_of_freedom: float | None = Field(None, description="Effective (Welch-Satterthwaite); null: unlimited")
     detected: bool = Field(description="Told from nothing, one-sided 5 %")
-    mean_concentration_mmol_per_l: float = Field(description="Mass over the volume of the mask")
+    mean_concentration_mmol_per_l: float = Field(description="Mass over the volume summed")
     mean_concentration_se: float
     mg_per_100g: float | None = Field(None, description="Mean mass per 100 g of wet tissue")
     hydroxyapatite_mg: float | None = Field(None, description="Mass of hydroxyapatite that holds this calcium")
@@ -69,6 +69,7 @@ class DecomposedLesion(Record):
     label: int
     n_voxels: int
     volume_mm3: float = Field(description="Of the mask")
+    summed_mm3: float = Field(description="Of the lesion as summed; more than the mask where that lies inside its edge")
     n_surround: int = Field(description="Voxels close around it that tell the tissue; 0 where a baseline was given")
     centre_index: tuple[int, int, int] = Field(description="Voxel (x, y, z) of the map at the middle of the mask")
     centre_mm: tuple[float, float, float] | None = Field(None, description="Centre of the mask, world LPS")
@@ -76,7 +77,7 @@ class DecomposedLesion(Record):
     baseline_hu_se: float
     baseline_ppm: float
     baseline_ppm_se: float
-    excess_hu: float = Field(description="Mean excess over the baseline, as if all of it lay inside the mask")
+    excess_hu: float = Field(description="Mean excess over the baseline, as if all of it lay inside the volume summed")
     excess_hu_se: float
     excess_ppm: float
     excess_ppm_se: float

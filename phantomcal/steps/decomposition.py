@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,44 +19,15 @@ from phantomcal.steps.decomposition_common import (
     material_rows,
     title_of,
 )
+from phantomcal.steps.decomposition_scans import Scans, check_scans, read_both
+from phantomcal.steps.saved import calibration_file, read_calibration
+
+__all__ = ["Choices", "Scans", "decompose_volumes_step"]
 
 if TYPE_CHECKING:
     from phantomcal.lesions.decompose import Baseline
     from phantomcal.lesions.system import System
     from phantomcal.steps.decomposition_volumes import Together
-
-
-@dataclass(frozen=True)
-class Scans:
-    """Where the volumes of a call lie, as given.
-
-    Attributes
-    ----------
-    ct, qsm : str
-    qsm_unit : str or None
-    transform : str or None
-        A file that takes map points to CT points, or ``identity``.
-    register : bool
-        Align the CT here, by its bone and the map or `magnitude`.
-    magnitude : str or None
-    lesions : str or None
-        Label map on the map's grid.
-    lookup : pathlib.Path or None
-    mask : str or None
-        Where the map is valid.
-    strictness : {"ignore", "warn", "raise"}
-    """
-
-    ct: str
-    qsm: str
-    qsm_unit: str | None = None
-    transform: str | None = None
-    register: bool = False
-    magnitude: str | None = None
-    lesions: str | None = None
-    lookup: Path | None = None
-    mask: str | None = None
-    strictness: Any = "warn"
 
 
 def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: Choices | None = None) -> Decomposition:
@@ -73,25 +45,24 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
     -------
     Decomposition
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from phantomcal.lesions.decompose import conditioning
-    from phantomcal.lesions.maps import decompose_volume
-    from phantomcal.lesions.mass import lesion_masses
-    from phantomcal.steps.decomposition_volumes import bring_together, write_maps
-    from phantomcal.steps.saved import calibration_file, read_calibration
-
     started = time.perf_counter()
     how = choices or Choices()
-    known = read_calibration(calibration)
-    system = how.system(known, calibration.name)
-    given = given_baseline(how.baseline, system)
+    check_scans(scans)
     if how.baseline == "fitted" and scans.lesions is None:
         raise InputError("nothing to fit a baseline around", "--baseline fitted", "give the lesions with --lesions")
+    known = read_calibration(calibration)
     with ThreadPoolExecutor(1) as beside:
-        # The figures' library loads while volumes are read.
-        beside.submit(__import__, "phantomcal.report.compose_decomposition")
-        seen = bring_together(scans)
+        reading = beside.submit(read_both, scans)
+        # What decomposes and draws loads while the volumes are read.
+        from phantomcal.lesions.decompose import conditioning
+        from phantomcal.lesions.maps import decompose_volume
+        from phantomcal.lesions.mass import lesion_masses
+        from phantomcal.report import compose_decomposition  # noqa: F401
+        from phantomcal.steps.decomposition_volumes import bring_together, write_maps
+
+        system = how.system(known, calibration.name)
+        given = given_baseline(how.baseline, system)
+        seen = bring_together(scans, *reading.result())
         noise = _noise(seen, how)
         baseline = _baseline(seen, how, system, given)
         lesions = []
@@ -127,7 +98,7 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
     apart = conditioning(system, *noise) if two else None
     used = baseline_used(baseline, how.baseline, bool(lesions) and voxelwise is not baseline)
     with output_folder(out) as folder, ThreadPoolExecutor(1) as beside:
-        files = beside.submit(write_maps, maps, seen.qsm.image, folder)
+        files = beside.submit(write_maps, maps, seen.qsm.image, folder, scans.unconstrained)
         record = Decomposition(
             calibration=title_of(known, calibration.name),
             materials=material_rows(system, baseline, noise, maps.above, maps.negative),

@@ -1,8 +1,6 @@
 """CT, map and lesions of a decomposition on one grid, and the maps written."""
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,20 +18,20 @@ from phantomcal.results import InputFile
 from phantomcal.volumes import (
     Volume,
     describe_grid,
-    read_ct,
     read_labels,
     read_magnitude,
-    read_qsm,
     same_grid,
     world_box_mm,
 )
 
 if TYPE_CHECKING:
-    from phantomcal.steps.decomposition import Scans
+    from phantomcal.steps.decomposition_scans import Scans
 
 _LEAST_OVERLAP = 0.5
 _MASKED_SHARE = (0.1, 0.95)
-_KEPT_BITS = 12  # of the mantissa: a part in 8000, far below any standard error, and noise that compresses
+# Bits of the mantissa that are kept: amounts to a part in 4000, errors to one in 250. Noise beyond does not compress.
+_KEPT_BITS = {"concentration": 11, "low": 11, "high": 11, "unconstrained": 11, "standard_error": 7}
+_PROBABILITY_STEPS = 200
 
 
 @dataclass
@@ -89,8 +87,8 @@ class Together:
         return image
 
 
-def bring_together(scans: "Scans") -> Together:
-    """Read everything and bring the CT onto the map's grid.
+def bring_together(scans: "Scans", ct: Volume, qsm: Volume) -> Together:
+    """Bring the CT onto the map's grid, and read what belongs to it.
 
     CT voxels much smaller than the map's are averaged first, in whole blocks, which lowers their noise; then one linear
     interpolation.
@@ -100,16 +98,6 @@ def bring_together(scans: "Scans") -> Together:
     InputError
         Unreadable or wrong files, options that contradict each other, images that do not lie together.
     """
-    if scans.transform is not None and scans.register:
-        raise InputError("--transform and --register exclude each other", "", "give one of them")
-    if scans.magnitude is not None and not scans.register:
-        raise InputError("a magnitude serves only to align", "--magnitude", "add --register, or leave it out")
-    with ThreadPoolExecutor(2) as pool:
-        both = (
-            pool.submit(read_ct, scans.ct, strictness=scans.strictness),
-            pool.submit(read_qsm, scans.qsm, scans.qsm_unit, strictness=scans.strictness),
-        )
-        ct, qsm = both[0].result(), both[1].result()
     inputs, warnings = [ct.source, qsm.source], [*ct.notes, *qsm.notes]
     transform, alignment, more, told = _transform(scans, ct, qsm)
     inputs += more
@@ -139,12 +127,11 @@ def bring_together(scans: "Scans") -> Together:
         warnings.append(f"the CT covers {covered:.0%} of the map: nothing is said about the rest")
     if max(factors) > 1:
         alignment += f"; CT averaged over {' x '.join(str(f) for f in factors)} voxels first"
-    labels, names = None, {}
+    labels: NDArray[Any] | None = None
+    names: dict[int, str] = {}
     if scans.lesions is not None:
         labels, names, source = _lesions(scans, qsm)
         inputs += source
-    elif scans.lookup is not None:
-        raise InputError("names without labels", "--lookup", "give the label map with --lesions")
     sharp = _sharpness(small, qsm.image, transform)
     return Together(hu, ppm, usable, qsm, labels, names, sharp, alignment, inputs, warnings)
 
@@ -253,42 +240,36 @@ def _lesions(scans: "Scans", qsm: Volume) -> tuple[NDArray[Any], dict[int, str],
     return sitk.GetArrayFromImage(found.image), names, inputs
 
 
-def write_maps(maps: Maps, grid: sitk.Image, folder: Path) -> list[str]:
+def write_maps(maps: Maps, grid: sitk.Image, folder: Path, unconstrained: bool) -> list[str]:
     """Write every map of every material; returns their names."""
     from phantomcal.steps.decomposition_common import file_name
     from phantomcal.volumes.write import write_nifti
 
-    jobs: list[tuple[str, NDArray[np.float32], Callable[[NDArray[np.float32]], NDArray[Any]]]] = []
-    for k, name in enumerate(maps.names):
-        stem = file_name(name)
-        kinds = (
-            ("concentration", maps.amounts),
-            ("standard_error", maps.standard_error),
-            ("unconstrained", maps.unconstrained),
-            ("probability", maps.probability),
-            ("low", maps.low),
-            ("high", maps.high),
-        )
-        for kind, arrays in kinds:
+    kinds = {
+        "concentration": maps.amounts,
+        "standard_error": maps.standard_error,
+        "probability": maps.probability,
+        "unconstrained": maps.unconstrained if unconstrained else None,
+        "low": maps.low,
+        "high": maps.high,
+    }
+    names = []
+    for k, material in enumerate(maps.names):
+        for kind, arrays in kinds.items():
             if arrays is None:
                 continue
-            jobs.append((f"{stem}_{kind}.nii.gz", arrays[k], _rounded))
-
-    def write(job: tuple[str, NDArray[np.float32], Callable[[NDArray[np.float32]], NDArray[Any]]]) -> str:
-        name, values, brought = job
-        image = sitk.GetImageFromArray(brought(values))
-        image.CopyInformation(grid)
-        write_nifti(image, folder / name)
-        return name
-
-    # Each file is compressed by several threads already.
-    return [write(job) for job in jobs]
+            likely = kind == "probability"
+            image = sitk.GetImageFromArray(arrays[k] if likely else _rounded(arrays[k], _KEPT_BITS[kind]))
+            image.CopyInformation(grid)
+            names.append(f"{file_name(material)}_{kind}.nii.gz")
+            # Each file is compressed by several threads already.
+            write_nifti(image, folder / names[-1], steps=_PROBABILITY_STEPS if likely else None)
+    return names
 
 
-def _rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _rounded(values: NDArray[np.float32], kept_bits: int) -> NDArray[np.float32]:
     """float32 with the last bits of its mantissa rounded away."""
-    drop = 23 - _KEPT_BITS
-    bits = values.view(np.uint32)
-    half = np.uint32(1 << (drop - 1))
-    keep = np.uint32((0xFFFFFFFF << drop) & 0xFFFFFFFF)
-    return ((bits + half) & keep).view(np.float32)
+    drop = 23 - kept_bits
+    bits = values.view(np.uint32) + np.uint32(1 << (drop - 1))
+    bits &= np.uint32((0xFFFFFFFF << drop) & 0xFFFFFFFF)
+    return bits.view(np.float32)
