@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -9,7 +10,10 @@ from phantomcal.errors import InputError
 from phantomcal.outputs import write_record
 from phantomcal.results import Calibration, Classification, StepOutcome
 from phantomcal.results.tracking import Tracking
-from phantomcal.study import Study, nearest_phantom
+from phantomcal.study import Session, Study, nearest_phantom
+
+if TYPE_CHECKING:
+    from phantomcal.pipeline.tasks import Task
 
 
 def classify_study(
@@ -113,6 +117,60 @@ def track_study(target: Path, table: pd.DataFrame, study: Study, steps: list[Ste
     (folder / "report.html").write_text(render(tracking_report(record, found)), encoding="utf-8")
     steps.append(StepOutcome(step="track", status="done"))
     return record
+
+
+def usable_calibrations(phantoms: "Sequence[Task]") -> "dict[str, tuple[Session, Path]]":
+    """Sessions and stored records of the phantoms whose calibration did not fail."""
+    found = {}
+    for task in phantoms:
+        path = task.work / task.label / "calibration" / task.label / "calibration.json"
+        if path.is_file() and Calibration.model_validate_json(path.read_text(encoding="utf-8")).status != "fail":
+            found[task.label] = (task.session, path)
+    return found
+
+
+def nearest_calibration_of(person: Session, scanned: "dict[str, tuple[Session, Path]]") -> Path | None:
+    """The stored calibration that serves a person's session; None without lesions, one of the scans, or a phantom."""
+    if person.lesions is None or person.ct is None or person.chimap is None:
+        return None
+    phantom = nearest_phantom(person, [session for session, _ in scanned.values()])
+    return None if phantom is None else scanned[phantom.label][1]
+
+
+def decompose_session(task: "Task", folder: Path, transform: Path) -> StepOutcome:
+    """Masses in the lesions of one session, into ``decomposition/<session>`` below `folder`.
+
+    Parameters
+    ----------
+    task : Task
+        With a calibration, CT, map and lesions.
+    folder : pathlib.Path
+        Scratch folder of the session.
+    transform : pathlib.Path
+        Map points to CT points.
+
+    Returns
+    -------
+    StepOutcome
+        Skipped where the calibration has no lines for it, or the lesions lie on another grid.
+    """
+    from phantomcal.steps.decomposition import Scans, decompose_volumes_step
+
+    session = task.session
+    assert task.calibration is not None
+    where = {"step": "decompose", "subject": session.subject, "session": session.name}
+    scans = Scans(
+        ct=str(session.ct),
+        qsm=str(session.chimap),
+        transform=str(transform),
+        lesions=str(session.lesions),
+        lookup=session.lesion_lookup,
+    )
+    try:
+        decompose_volumes_step(task.calibration, folder / "decomposition" / session.label, scans)
+    except InputError as error:
+        return StepOutcome(**where, status="skipped", message=str(error))
+    return StepOutcome(**where, status="done")
 
 
 def _lesion_rows(table: pd.DataFrame) -> pd.DataFrame:

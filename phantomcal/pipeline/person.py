@@ -84,11 +84,26 @@ def analyse_person(task: "Task", folder: Path, result: SessionResult) -> "tuple[
         place = session_folder(folder, session.label)
         place.mkdir(parents=True)
         table.to_parquet(place / REGIONS, index=False)
+    concentrations = None
+    if task.calibration is not None and transform is not None and table is not None:
+        from phantomcal.pipeline.lesions import decompose_session
+
+        given = session.transform or folder / "registration" / session.label / "ct_to_mr.tfm"
+        outcomes.append(decompose_session(task, folder, given))
+        concentrations = folder / "decomposition" / session.label if outcomes[-1].status == "done" else None
     if task.derivatives:
         from phantomcal.pipeline.derivatives import write_session
 
         write_session(
-            folder, session, ct=ct, qsm=qsm, transform=transform, alignment=alignment, labels=maps, table=table
+            folder,
+            session,
+            ct=ct,
+            qsm=qsm,
+            transform=transform,
+            alignment=alignment,
+            labels=maps,
+            table=table,
+            concentrations=concentrations,
         )
     update = {"outcomes": outcomes, "alignment": alignment, "warnings": notes, "inputs": inputs, "complete": True}
     return result.model_copy(update=update), pictures

@@ -53,6 +53,8 @@ class Task:
         Threads of SimpleITK; 0 leaves its default.
     derivatives : bool
         Also write the session's images and tables as BIDS derivatives.
+    calibration : pathlib.Path or None
+        calibration.json of the phantom session nearest in time, for lesions.
     """
 
     kind: Kind
@@ -64,6 +66,7 @@ class Task:
     sampling: Sampling = field(default_factory=Sampling)
     threads: int = 0
     derivatives: bool = False
+    calibration: Path | None = None
 
     @property
     def label(self) -> str:
@@ -147,9 +150,18 @@ def session_key(task: Task) -> str:
         for file in (path, _sidecar(path)):
             if file.is_file():
                 digest.update(f"{role} {file.name} {hash_files([file])}\n".encode())
+    if task.calibration is not None:
+        digest.update(_calibration_content(task.calibration).encode())
     if session.protocol:
         digest.update(_protocol_content(session.protocol).encode())
     return digest.hexdigest()
+
+
+def _calibration_content(path: Path) -> str:
+    """A stored calibration without what differs between two equal runs."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["provenance"].pop("run", None)
+    return json.dumps(content, sort_keys=True)
 
 
 def _protocol_content(name: str) -> str:

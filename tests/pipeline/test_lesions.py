@@ -83,3 +83,28 @@ def test_sessions_without_dates_are_not_followed_and_that_is_said(tmp_path: Path
     assert record.tracking is None
     assert any(s.step == "track" and s.status == "skipped" and "without a date" in s.message for s in record.steps)
     assert not (tmp_path / "out" / "tracking").exists()
+
+
+def test_a_calibrated_phantom_gives_masses_with_the_estimate_inside_its_interval(tmp_path: Path) -> None:
+    """A stored calibration stands for the phantom's scan: the session's task is given it directly."""
+    from phantomcal.outputs import write_record
+    from phantomcal.pipeline.tasks import Task, load_result, work_on
+    from phantomcal.results import Decomposition
+    from phantomcal.simulate.lesions import simulated_calibration
+    from phantomcal.study import read_study
+
+    study = read_study(followed_study(tmp_path))
+    path = tmp_path / "calibration.json"
+    write_record(simulated_calibration(1), path)
+    task = Task("person", study.people[0], tmp_path / "work", calibration=path, derivatives=True)
+    assert work_on(task) == "done"
+    base = task.work / task.label
+    steps = {s.step: s for s in load_result(base, task.label).outcomes}
+    assert steps["decompose"].status == "done", steps["decompose"].message
+    folder = base / "decomposition" / task.label
+    record = Decomposition.model_validate_json((folder / "decomposition.json").read_text())
+    masses = {(lesion.lesion_id, m.material): m for lesion in record.lesions for m in lesion.masses}
+    assert masses["pineal", "calcium"].detected
+    assert all(m.ci95[0] <= m.mass_mg <= m.ci95[1] for m in masses.values())
+    derived = base / "derivatives" / "phantomcal" / "sub-01" / "ses-1" / "anat"
+    assert (derived / "sub-01_ses-1_space-Chimap_desc-calcium_concentration.nii.gz").is_file()
