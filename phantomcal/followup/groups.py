@@ -39,7 +39,7 @@ def contrasts(frame: pd.DataFrame, column: str) -> list[GroupContrast]:
 
 def group_names(frame: pd.DataFrame, column: str) -> list[str]:
     """Names in order of the alphabet, numbers in theirs; a control or placebo arm first."""
-    return sorted({str(n) for n in frame[column] if n}, key=lambda n: (not _control(n), _number(n), n))
+    return sorted({str(n) for n in frame[column].unique() if n}, key=lambda n: (not _control(n), _number(n), n))
 
 
 def _control(name: str) -> bool:

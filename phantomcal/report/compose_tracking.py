@@ -164,13 +164,13 @@ def _courses(record: Tracking, found: Intervals) -> Section:
     )
     blocks: list[Block] = [
         embedded(
-            spaghetti(found.visits, found.frame, threshold),
+            spaghetti(table, found.visits, found.frame, threshold),
             f"Courses of {len(table)} lesions in per cent of the first visit; {passed} rise by {threshold:g} % or more "
             "between two visits.",
             f"A diamond marks the visit at which a rise of {threshold:g} % since the visit before was found.{some}",
         ),
         embedded(
-            waterfall(found.visits, found.frame, threshold),
+            waterfall(table, threshold),
             f"Total change of each lesion, from {number(table['total_percent'].max(), 3)} to "
             f"{number(table['total_percent'].min(), 3)} per cent.",
             f"A lesion may pass the threshold in one interval and end below it, or creep past it.{few}{caution}",

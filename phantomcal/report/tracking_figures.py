@@ -39,7 +39,7 @@ def courses(visits: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by subject and lesion: `first_ppm, total_percent, years, passed, clinical, name`.
+        Indexed by subject and lesion: `first_ppm, total_percent, years, passed, clinical, whole`.
     """
     groups = visits.groupby(_KEYS, sort=True)
     table = pd.DataFrame({"first_ppm": groups["qsm_ppm"].first(), "last_ppm": groups["qsm_ppm"].last()})
@@ -53,16 +53,16 @@ def courses(visits: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     )
     flags = marks.groupby(_KEYS)[["passed", "clinical"]].any()
     table = table.join(flags).join(marks.groupby(_KEYS)["whole"].all())
-    several = visits.groupby("subject_id")["lesion_id"].nunique()
-    table["name"] = [s if several[s] == 1 else f"{s} {lesion}" for s, lesion in table.index]
     return table.sort_values("total_percent", ascending=False, kind="stable")
 
 
-def spaghetti(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: float) -> Canvas:
+def spaghetti(table: pd.DataFrame, visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: float) -> Canvas:
     """Change of every lesion from its first visit, with the visits at which the threshold was found passed.
 
     Parameters
     ----------
+    table : pandas.DataFrame
+        From `courses`.
     visits, intervals : pandas.DataFrame
     threshold_percent : float
 
@@ -71,7 +71,6 @@ def spaghetti(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: 
     matplotlib.figure.Figure
         At most `MOST_LINES` lesions, those of the largest rises and falls.
     """
-    table = courses(visits, intervals)
     if len(table) > MOST_LINES:
         order = table["total_percent"].abs().sort_values(ascending=False, kind="stable").index[:MOST_LINES]
         table = table.loc[table.index.isin(order)]
@@ -132,12 +131,13 @@ def _legend(threshold_percent: float, clinical: bool) -> list[Line2D]:
     return handles
 
 
-def waterfall(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: float) -> Canvas:
+def waterfall(table: pd.DataFrame, threshold_percent: float) -> Canvas:
     """Total change of every lesion from its first to its last visit, largest first.
 
     Parameters
     ----------
-    visits, intervals : pandas.DataFrame
+    table : pandas.DataFrame
+        From `courses`.
     threshold_percent : float
 
     Returns
@@ -145,7 +145,6 @@ def waterfall(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: 
     matplotlib.figure.Figure
         At most `MOST_BARS` lesions, spread evenly over the ranks.
     """
-    table = courses(visits, intervals)
     if len(table) > MOST_BARS:
         table = table.iloc[np.unique(np.linspace(0, len(table) - 1, MOST_BARS).round().astype(int))]
     x = np.arange(len(table))
@@ -167,8 +166,10 @@ def waterfall(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: 
         axes.set_ylabel("Change, first to last visit (%)")
         axes.set_xlim(-0.7, len(table) - 0.3)
         if len(table) <= 40:
-            tilt = 90 if len(table) > 20 or table["name"].str.len().max() > 5 else 0
-            axes.set_xticks(x, table["name"], rotation=tilt, size=7.5)
+            people = [s for s, _ in table.index]
+            names = [s if people.count(s) == 1 else f"{s} {lesion}" for s, lesion in table.index]
+            tilt = 90 if len(table) > 20 or max(map(len, names)) > 5 else 0
+            axes.set_xticks(x, names, rotation=tilt, size=7.5)
             axes.tick_params(axis="x", length=0)
         else:
             axes.set_xticks([])

@@ -4,7 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-SIZE, SPACING = 56, 3.0
+SIZE, SPACING = 46, 3.7
 
 
 def pose(turn_deg: float = 6.0, shift_mm: tuple[float, float, float] = (5.0, -4.0, 3.0)) -> sitk.Euler3DTransform:

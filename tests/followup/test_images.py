@@ -8,7 +8,7 @@ from phantomcal.errors import InputError
 from phantomcal.followup.align import align_session
 from phantomcal.followup.images import SessionImages, follow
 from phantomcal.followup.matching import appearance, match, overlaps, spots_of
-from tests.followup.drawn import head, pose
+from tests.followup.drawn import SIZE, head, pose
 
 A, B, C = (-30.0, 10.0, 0.0), (25.0, -30.0, 10.0), (0.0, 40.0, -15.0)
 
@@ -37,7 +37,7 @@ def test_a_known_pose_is_found_again(kind: int) -> None:
 
 def test_another_head_is_not_taken_for_the_same() -> None:
     rng = np.random.default_rng(0)
-    other = sitk.GetImageFromArray(rng.random((56, 56, 56)).astype(np.float32))
+    other = sitk.GetImageFromArray(rng.random((SIZE, SIZE, SIZE)).astype(np.float32))
     other.CopyInformation(head([])[2])
     assert "agree little" in align_session(head([(A, 9, 0.4)])[2], other).note
 

@@ -182,7 +182,7 @@ def cohorts(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["subject_id", "lesion_id", "day", "qsm_ppb"])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(cohorts(), st.randoms(use_true_random=False))
 def test_order_unit_and_way_of_telling_time_do_not_matter(frame: pd.DataFrame, random: object) -> None:
     dates = pd.Timestamp("2015-01-01") + pd.to_timedelta(frame["day"], unit="D")
