@@ -1,19 +1,34 @@
 """From a decomposition to its report: maps over anatomy, the plane of materials, lesions with masses and budgets."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from phantomcal.report.blocks import embedded
-from phantomcal.report.content import Block, Callout, Card, Cards, KeyNumber, Report, RowFlag, Section, TableBlock, Tone
+from phantomcal.report.content import (
+    Block,
+    Callout,
+    Card,
+    Cards,
+    KeyNumber,
+    Report,
+    RowFlag,
+    Section,
+    TableBlock,
+    Tone,
+    Viewer,
+)
 from phantomcal.report.decomposition_figures import MOST_LESIONS, Scene, maps_over_anatomy, plane_of_materials
 from phantomcal.report.decomposition_lesion_figures import lesion_picture, mass_rows
+from phantomcal.report.decomposition_volumes import finding
 from phantomcal.report.methods_decomposition import decomposition_methods, decomposition_references
 from phantomcal.report.numerals import NONE, count, interval, listed, number, percent, with_uncertainty
 from phantomcal.results import DecomposedLesion, Decomposition, LesionMass
 
-_PARAMAGNETIC = ("iron", "SPIO", "USPIO", "gadolinium")
 
-
-def decomposition_report(record: Decomposition, scene: Scene | None = None) -> Report:
+def decomposition_report(
+    record: Decomposition, scene: Scene | None = None, volumes: Callable[[], Viewer] | None = None
+) -> Report:
     """The report of `decompose`.
 
     Parameters
@@ -21,11 +36,17 @@ def decomposition_report(record: Decomposition, scene: Scene | None = None) -> R
     record : Decomposition
     scene : Scene, optional
         Volumes to draw; None for a table.
+    volumes : callable, optional
+        Gives the viewer of the volumes (`scene_viewer`); asked last, so that it can be made meanwhile.
 
     Returns
     -------
     Report
     """
+    sections = _sections(record, scene)
+    if volumes is not None:
+        told = "Lesions are outlined in the colour of what was found in them; dashed: nothing was told from nothing."
+        sections.insert(1, Section("The volumes", told, [volumes()]))
     names = listed([m.name for m in record.materials])
     what = (
         count(len(record.lesions), "lesion")
@@ -42,7 +63,7 @@ def decomposition_report(record: Decomposition, scene: Scene | None = None) -> R
         verdict_text=_verdict_text(record),
         key_numbers=_key_numbers(record),
         warnings=record.warnings,
-        sections=_sections(record, scene),
+        sections=sections,
         methods=decomposition_methods(record),
         references=decomposition_references(record),
         provenance=record.provenance,
@@ -146,7 +167,7 @@ def _lesions(record: Decomposition, scene: Scene | None) -> Section:
 
 def _card(record: Decomposition, lesion: DecomposedLesion, scene: Scene | None) -> Card:
     two = len(record.materials) == 2
-    verdict, tone = _finding(lesion) if two else ("ranges only", "undetermined")
+    verdict, tone = finding(lesion) if two else ("ranges only", "undetermined")
     facts = [
         ("Volume", f"{number(lesion.volume_mm3, 3)} mm³ ({count(lesion.n_voxels, 'voxel')})"),
         ("CT above tissue", with_uncertainty(lesion.excess_hu, lesion.excess_hu_se, "HU")),
@@ -175,16 +196,6 @@ def _mean_words(mass: LesionMass) -> str:
     if mass.hydroxyapatite_mg_per_cm3 is not None:
         words += f", {number(mass.hydroxyapatite_mg_per_cm3, 3)} mg HA/cm³"
     return words
-
-
-def _finding(lesion: DecomposedLesion) -> tuple[str, Tone]:
-    found = [m.material for m in lesion.masses if m.detected]
-    if not found:
-        return "neither is told from nothing", "undetermined"
-    if len(found) > 1:
-        return " and ".join(found), "mixed"
-    tone: Tone = "calcium" if found[0] == "calcium" else "iron" if found[0] in _PARAMAGNETIC else "info"
-    return found[0], tone
 
 
 def _lesion_table(record: Decomposition) -> TableBlock:

@@ -18,7 +18,7 @@ from phantomcal.report.display_grid import (
     point_box,
     upright,
 )
-from phantomcal.report.numerals import count
+from phantomcal.report.numerals import count, number
 from phantomcal.report.packed import Scale, as_text, ct_scale, even_scale, packed, packed_labels, symmetric_scale
 from phantomcal.report.page import Figure, Viewer
 from phantomcal.report.stills import Shade, still
@@ -114,7 +114,7 @@ def overlay_layer(
     sample = _sample(image)
     some = sample[sample > 0]
     high = float(np.quantile(some, 0.995)) if some.size else 1.0
-    windows: list[Window] = [(f"to {w:.2g} {unit}", 0.0, w) for w in (high, high / 4)]
+    windows: list[Window] = [(f"to {number(w, 2)} {unit}", 0.0, w) for w in (high, high / 4)]
     return Layer(name, unit, image, even_scale(0.0, high), windows, tint=colour, transform=transform)
 
 
@@ -170,7 +170,8 @@ def viewer(
     box = (
         point_box(first, around_mm, margin_mm) if around_mm is not None else content_box(first, layers[0].content_above)
     )
-    most = _MOST_VOXELS // len(layers)
+    # Overlays are empty nearly everywhere, and so take hardly any room.
+    most = int(_MOST_VOXELS / sum(0.1 if layer.tint else 1.0 for layer in layers))
     grid, codes, data = _fitted(layers, first, box, most, most_bytes)
     drawn = _labels_on(finer(grid, _LABEL_FACTOR), labels, outlines) if outlines else None
     start = _start(grid, centre_mm)

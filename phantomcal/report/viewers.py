@@ -120,7 +120,6 @@ def lesion_scans(
     qsm: sitk.Image | None = None,
     ct: sitk.Image | None = None,
     transform: sitk.Transform | None = None,
-    amounts: Mapping[str, sitk.Image] | None = None,
 ) -> Viewer:
     """CT and QSM of one person with the lesions outlined in the colours of their verdicts.
 
@@ -135,8 +134,6 @@ def lesion_scans(
         One of them at least.
     transform : SimpleITK.Transform, optional
         Points of the label space to points of the CT.
-    amounts : mapping of str to SimpleITK.Image, optional
-        Concentration maps (mmol/L) by material, as overlays.
 
     Returns
     -------
@@ -153,7 +150,6 @@ def lesion_scans(
     # A CT alone gives the grid itself, so that it must already lie in the space of the labels.
     if qsm is None and ct is not None and transform is not None:
         layers = [ct_layer(sitk.Resample(ct, labels, transform, sitk.sitkLinear, -1024.0))]
-    layers += [concentration_layer(image, material) for material, image in (amounts or {}).items()]
     outlines = [lesion_outline(label, name, verdict) for label, (name, verdict) in list(lesions.items())[:255]]
     return viewer(
         layers,
@@ -161,6 +157,42 @@ def lesion_scans(
         labels=labels if outlines else None,
         outlines=outlines,
         centre_mm=_middle_of_largest(labels, set(lesions)),
+    )
+
+
+def amounts_viewer(
+    ct: sitk.Image,
+    qsm: sitk.Image,
+    amounts: Mapping[str, sitk.Image],
+    labels: sitk.Image | None,
+    lesions: Mapping[int, tuple[str, str]],
+) -> Viewer:
+    """Concentration maps over the CT, with the map and the lesions.
+
+    Parameters
+    ----------
+    ct, qsm : SimpleITK.Image
+        HU and ppm on one grid; NaN where there is nothing.
+    amounts : mapping of str to SimpleITK.Image
+        mmol/L by material, on that grid; 0 where nothing is to be shown.
+    labels : SimpleITK.Image or None
+        A label per lesion, on that grid.
+    lesions : mapping of int to (str, str)
+        Name and finding by label, as `lesion_scans` takes them.
+
+    Returns
+    -------
+    Viewer
+    """
+    outlines = [lesion_outline(label, name, found) for label, (name, found) in list(lesions.items())[:255]]
+    some = labels is not None and bool(outlines)
+    return viewer(
+        [ct_layer(ct), *(concentration_layer(image, name) for name, image in amounts.items()), qsm_layer(qsm)],
+        "Amounts over the CT",
+        "Colour fades in with the amount, from the critical value of a single voxel upwards.",
+        labels=labels if some else None,
+        outlines=outlines if some else (),
+        centre_mm=None if labels is None else _middle_of_largest(labels, set(lesions)),
     )
 
 

@@ -227,10 +227,16 @@ def _warnings(
 
 
 def _write_report(record: Decomposition, seen: "Together", maps: Any, folder: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
     from phantomcal.report.compose_decomposition import decomposition_report
     from phantomcal.report.decomposition_figures import Scene
+    from phantomcal.report.decomposition_volumes import scene_viewer
     from phantomcal.report.page import render
 
     amounts = dict(zip(maps.names, maps.amounts, strict=True))
     scene = Scene(seen.hu, seen.ppm, seen.usable, seen.labels, amounts, seen.qsm.image)
-    (folder / "report.html").write_text(render(decomposition_report(record, scene)), encoding="utf-8")
+    with ThreadPoolExecutor(1) as beside:
+        viewer = beside.submit(scene_viewer, record, scene)
+        report = decomposition_report(record, scene, viewer.result)
+    (folder / "report.html").write_text(render(report), encoding="utf-8")
