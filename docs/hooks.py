@@ -32,7 +32,15 @@ SECTIONS: dict[str, list[str]] = {
     "Lesions": ["lesions.md", "accuracy.md", "lesion-accuracy.md", "decomposition.md", "plaque.md"],
     "Time": ["tracking.md", "trials.md"],
     "Data": ["dicom.md", "export.md", "simulator.md", "outputs.md"],
-    "Reference": ["python.md", "api.md", "api-functions.md", "api-results.md", "validation.md", "contributing.md", "changelog.md"],
+    "Reference": [
+        "python.md",
+        "api.md",
+        "api-functions.md",
+        "api-results.md",
+        "validation.md",
+        "contributing.md",
+        "changelog.md",
+    ],
 }
 # Files outside docs/ that are pages or pictures of the site.
 OUTSIDE = {

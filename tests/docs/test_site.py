@@ -85,7 +85,9 @@ def test_every_page_has_its_place_in_the_navigation(hooks: ModuleType) -> None:
 
 def test_the_index_names_every_page_of_a_capability() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
-    missing = [page.name for page in sorted(DOCS.glob("*.md")) if page.name not in index and page.name != "README.md"]
+    made_for_the_site = {"README.md", "api.md", "api-functions.md", "api-results.md", "validation.md"}
+    pages = {page.name for page in DOCS.glob("*.md")} - made_for_the_site
+    missing = [page for page in sorted(pages) if f"]({page})" not in index]
     assert not missing, f"docs/README.md does not name {missing}"
 
 
