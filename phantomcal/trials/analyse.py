@@ -283,10 +283,11 @@ def _patients(
 ) -> list[TrialPatient]:
     counts = {event: event_counts(found, event) for event, _, _ in _EVENTS}
     course = dict(iter(courses(found).groupby("subject_id", sort=False)))
+    known: dict[str, dict[str, float]] = averages.frame.to_dict("index")  # type: ignore[assignment]
     rows = []
     for subject, facts in people.frame.iterrows():
         name = str(subject)
-        numbers = averages.frame.loc[name] if name in averages.frame.index else None
+        numbers = known.get(name)
         mine = course.get(name)
         rows.append(
             TrialPatient(

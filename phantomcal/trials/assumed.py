@@ -91,8 +91,8 @@ def assumed_effects(
             raise InputError("no effect to plan for", "the call", "give --effect or --difference, or --n to find it")
         return [Assumed(b, b or 0.0, b or 0.0, None, None, sd, open=True) for b in starts]
     found = []
-    for baseline in starts:
-        control = 0.0 if baseline is None else baseline
+    for start in starts:
+        control = 0.0 if start is None else start
         for effect in effects:
             if effect == 0:
                 raise InputError("an effect of 0", "--effect", "no number of patients can show it")
@@ -100,13 +100,13 @@ def assumed_effects(
                 raise InputError(f"an effect of {effect:g}", "--effect", f"relative: {effect / 100:g} or {effect:g}%")
             treated = control * (1.0 - effect)
             _check_treated(outcome, treated, f"--effect {effect:g}", control)
-            found.append(Assumed(baseline, control, treated, effect, None, sd))
+            found.append(Assumed(start, control, treated, effect, None, sd))
         for difference in differences:
             if difference == 0:
                 raise InputError("a difference of 0", "--difference", "no number of patients can show it")
             treated = control - difference
             _check_treated(outcome, treated, f"--difference {difference:g}", control)
-            found.append(Assumed(baseline, control, treated, None, difference, sd))
+            found.append(Assumed(start, control, treated, None, difference, sd))
     return found
 
 

@@ -203,7 +203,7 @@ def share_contrast(counts: "pd.Series[float]", pair: Pair, words: str) -> TrialC
     a, b = int(treated.sum()), int(control.sum())
     low, high = confint_proportions_2indep(a, treated.size, b, control.size, method="newcomb", compare="diff")
     p, q = a / treated.size, b / control.size
-    table = [[a, treated.size - a], [b, control.size - b]]
+    table = np.array([[a, treated.size - a], [b, control.size - b]])
     return TrialContrast(
         **facts,
         estimate=p - q,

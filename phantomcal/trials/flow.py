@@ -86,8 +86,8 @@ def arm_flows(
                     mine.loc[(visits > 0) & (visits < planned) & (mine["reason"] != ""), "reason"]
                 ),
                 protocol_reasons=_counted(
-                    f"received {row.received_arm}" if row.received_arm != arm else (row.reason or _UNSAID)
-                    for row in off.itertuples()
+                    f"received {received}" if received != arm else (reason or _UNSAID)
+                    for received, reason in zip(off["received_arm"], off["reason"], strict=True)
                 ),
             )
         )

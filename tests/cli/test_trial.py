@@ -14,7 +14,7 @@ from tests.cli.test_bad_input import assert_refused
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trial") / "visits.csv"
-    made = simulate_trial(3, TrialOptions(treated_percent=1.0, dropout=0.2, crossed=0.1, per_arm=15, lesions=1))
+    made = simulate_trial(3, TrialOptions(treated_percent=1.0, dropout=0.2, crossed=0.1, per_arm=8, lesions=1))
     made.to_csv(path, index=False)
     return path
 
@@ -31,7 +31,7 @@ def test_files_and_terminal(call: Call, table: Path, tmp_path: Path) -> None:
     assert primary["role"] == "primary"
     assert primary["ci95"][0] < primary["estimate"] < primary["ci95"][1]
     assert record["planned_visits_said"]
-    assert len(pd.read_csv(out / "patients.csv")) == 30
+    assert len(pd.read_csv(out / "patients.csv")) == 16
     rows = pd.read_csv(out / "analyses.csv")
     assert rows["estimate"].iloc[0] == pytest.approx(primary["estimate"], rel=1e-6)
     page = (out / "report.html").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from phantomcal.trials.analyse import analyse_trial
 
 @pytest.fixture(scope="module")
 def trial() -> Trial:
-    return analyse_trial(simulate_trial(5, TrialOptions(treated_percent=-2.0, dropout=0.3, crossed=0.15)))
+    return analyse_trial(simulate_trial(5, TrialOptions(treated_percent=-4.0, dropout=0.3, crossed=0.15, lesions=1)))
 
 
 def test_what_the_page_says(trial: Trial) -> None:
@@ -55,7 +55,9 @@ def test_the_flow_diagram_holds_every_count(trial: Trial) -> None:
 
 
 def test_no_difference_is_neither_shown_nor_excluded() -> None:
-    trial = analyse_trial(simulate_trial(8, TrialOptions(per_arm=10)).drop(columns=["received_arm", "per_protocol"]))
+    trial = analyse_trial(
+        simulate_trial(8, TrialOptions(per_arm=10, lesions=1)).drop(columns=["received_arm", "per_protocol"])
+    )
     report = trial_report(trial)
     assert "neither shown nor excluded" in report.verdict_text
     assert "per protocol" not in report.methods

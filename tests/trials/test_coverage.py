@@ -13,7 +13,7 @@ from phantomcal.trials.contrasts import Pair, averages_contrast
 
 @pytest.mark.parametrize("treated", [8.0, 4.0])
 def test_coverage_of_the_difference(treated: float) -> None:
-    seeds = 200
+    seeds = 200 if treated == 8.0 else 100
     options = TrialOptions(treated_percent=treated, per_arm=20, dropout=0.25)
     # All trials in one table: patients' averages know nothing of each other, and are made once.
     parts = [
@@ -31,8 +31,8 @@ def test_coverage_of_the_difference(treated: float) -> None:
         assert row.p_value is not None
         held += row.ci95[0] <= treated - 8.0 <= row.ci95[1]
         found += row.p_value < 0.05
-    # Three standard errors of 200 draws about 95 %: 4.6 points.
-    assert held / seeds == pytest.approx(0.95, abs=0.046)
+    # Three standard errors of the draws about 95 %: 4.6 points of 200, 6.5 of 100.
+    assert held / seeds == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / seeds))
     if treated == 8.0:
         assert found / seeds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / seeds)
     else:
