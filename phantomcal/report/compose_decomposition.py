@@ -15,7 +15,6 @@ from phantomcal.report.content import (
     RowFlag,
     Section,
     TableBlock,
-    Tone,
     Viewer,
 )
 from phantomcal.report.decomposition_figures import MOST_LESIONS, Scene, maps_over_anatomy, plane_of_materials

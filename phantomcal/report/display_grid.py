@@ -12,7 +12,7 @@ _THIN_OUT_MM = 3.0
 
 @dataclass(frozen=True)
 class Box:
-    """A part of an LPS-oriented image: first index and number of voxels along x, y and z."""
+    """A part of an image: first index and number of voxels along its three axes."""
 
     start: tuple[int, int, int]
     size: tuple[int, int, int]
@@ -20,7 +20,14 @@ class Box:
 
 def upright(image: sitk.Image) -> sitk.Image:
     """The image with its axes nearest to left, back and head, without resampling."""
-    return sitk.DICOMOrient(image, "LPS")
+    is_upright = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection()) == "LPS"
+    return image if is_upright else sitk.DICOMOrient(image, "LPS")
+
+
+def cropped(image: sitk.Image, box: Box) -> sitk.Image:
+    """The part of an image in a box."""
+    x, y, z = (slice(first, first + n) for first, n in zip(box.start, box.size, strict=True))
+    return image[x, y, z]
 
 
 def content_box(image: sitk.Image, above: float, margin_mm: float = 6.0) -> Box:
@@ -29,7 +36,6 @@ def content_box(image: sitk.Image, above: float, margin_mm: float = 6.0) -> Box:
     Parameters
     ----------
     image : SimpleITK.Image
-        LPS-oriented.
     above : float
     margin_mm : float
     """
@@ -63,14 +69,13 @@ def _box_of(seen: NDArray[np.bool_], step: list[int], image: sitk.Image, margin_
     return Box((start[0], start[1], start[2]), (size[0], size[1], size[2]))
 
 
-def display_grid(image: sitk.Image, box: Box, most_voxels: int) -> sitk.Image:
-    """An empty image: the box of `image` with square voxels in the slices, and its slices where they are thicker.
+def display_grid(image: sitk.Image, most_voxels: int) -> sitk.Image:
+    """An empty image over `image` with square voxels in the slices, and its slices where they are thicker.
 
     Parameters
     ----------
     image : SimpleITK.Image
         LPS-oriented.
-    box : Box
     most_voxels : int
         Voxels are made larger than those of the image where these would be too many.
 
@@ -80,7 +85,7 @@ def display_grid(image: sitk.Image, box: Box, most_voxels: int) -> sitk.Image:
         uint8, all 0.
     """
     spacing = image.GetSpacing()
-    extent = [n * s for n, s in zip(box.size, spacing, strict=True)]
+    extent = [n * s for n, s in zip(image.GetSize(), spacing, strict=True)]
     side = min(spacing[0], spacing[1])
     # Isotropic voxels of this volume; where slices are thicker than that, they stay and the slices' pixels are smaller.
     cube = (math.prod(extent) / most_voxels) ** (1 / 3)
@@ -88,7 +93,7 @@ def display_grid(image: sitk.Image, box: Box, most_voxels: int) -> sitk.Image:
     side, thick = (max(side, square), spacing[2]) if spacing[2] >= cube else (max(side, cube), cube)
     steps = (side, side, max(thick, spacing[2]))
     size = [max(1, round(e / s)) for e, s in zip(extent, steps, strict=True)]
-    first = np.array(image.TransformIndexToPhysicalPoint(box.start))
+    first = np.array(image.GetOrigin())
     direction = np.array(image.GetDirection()).reshape(3, 3)
     # The new voxels fill the same box: their centres lie half a voxel inside its edges.
     inset = [(e - (n - 1) * s) / 2 - old / 2 for e, n, s, old in zip(extent, size, steps, spacing, strict=True)]

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from phantomcal.report.display_grid import (
-    Box,
     content_box,
+    cropped,
     display_grid,
     finer,
     on_display_grid,
@@ -33,8 +33,8 @@ CT_WINDOWS: tuple[Window, ...] = (
     ("Soft tissue, −160 to 240 HU", -160.0, 240.0),
 )
 MOST_BYTES = 1_080_000  # a third more as text: under 1.5 MB of page
-_MOST_VOXELS = 2_000_000
-_LABEL_FACTOR = 2
+_MOST_VOXELS, _BYTES_PER_VOXEL = 2_000_000, 0.5
+_LABEL_FACTOR, _MOST_LABEL_VOXELS = 2, 9_000_000
 _MARGIN_MM = 15.0
 
 
@@ -166,19 +166,22 @@ def viewer(
         raise ValueError("a viewer needs a volume")
     if outlines and labels is None:
         raise ValueError("outlines of which labels?")
-    first = upright(layers[0].image)
+    whole = layers[0].image
     box = (
-        point_box(first, around_mm, margin_mm) if around_mm is not None else content_box(first, layers[0].content_above)
+        point_box(whole, around_mm, margin_mm) if around_mm is not None else content_box(whole, layers[0].content_above)
     )
+    first = upright(cropped(whole, box))
     # Overlays are empty nearly everywhere, and so take hardly any room.
-    most = int(_MOST_VOXELS / sum(0.1 if layer.tint else 1.0 for layer in layers))
-    grid, codes, data = _fitted(layers, first, box, most, most_bytes)
-    drawn = _labels_on(finer(grid, _LABEL_FACTOR), labels, outlines) if outlines else None
+    most = int(min(_MOST_VOXELS, most_bytes / _BYTES_PER_VOXEL) / sum(0.1 if layer.tint else 1.0 for layer in layers))
+    grid, codes, data = _fitted(layers, first, most, most_bytes)
+    # Outlines are drawn finer than the volumes, unless those are fine themselves.
+    factor = _LABEL_FACTOR if np.prod(grid.GetSize()) * _LABEL_FACTOR**3 <= _MOST_LABEL_VOXELS else 1
+    drawn = _labels_on(finer(grid, factor), labels, outlines) if outlines else None
     start = _start(grid, centre_mm)
     shades = [
         Shade(code, layer.scale, layer.windows[0][1:], layer.tint) for code, layer in zip(codes, layers, strict=True)
     ]
-    picture = still(shades, grid.GetSpacing(), start, drawn, _LABEL_FACTOR, outlines)
+    picture = still(shades, grid.GetSpacing(), start, drawn, factor, outlines)
     names = " and ".join(layer.name for layer in layers[:2])
     alt = f"{title}: axial, coronal and sagittal slices of {names}"
     alt += f" with {count(len(outlines), 'outline')}." if outlines else "."
@@ -189,18 +192,18 @@ def viewer(
         "direction": _rounded(grid.GetDirection()),
         "start": start,
         "layers": [_layer(layer, packed_bytes) for layer, packed_bytes in zip(layers, data, strict=True)],
-        "labels": None if drawn is None else _label_block(drawn, outlines),
+        "labels": None if drawn is None else _label_block(drawn, factor, outlines),
     }
     legend = dict.fromkeys((o.meaning, o.colour, o.dashed) for o in outlines if o.meaning)
     return Viewer(title, Figure(picture, alt), volumes, _caption(caption, grid, layers), tuple(legend))
 
 
 def _fitted(
-    layers: Sequence[Layer], first: sitk.Image, box: Box, most_voxels: int, most_bytes: int
+    layers: Sequence[Layer], first: sitk.Image, most_voxels: int, most_bytes: int
 ) -> tuple[sitk.Image, list[NDArray[np.uint8]], list[bytes]]:
     """Grid, codes and compressed codes of all layers, on the finest grid within the budget."""
     while True:
-        grid = display_grid(first, box, most_voxels)
+        grid = display_grid(first, most_voxels)
 
         def one(layer: Layer, grid: sitk.Image = grid) -> tuple[NDArray[np.uint8], bytes]:
             image = first if layer is layers[0] else layer.image
@@ -226,6 +229,8 @@ def _labels_on(
         found = sitk.GetArrayViewFromImage(there)
     else:
         found = labels(grid)
+    if found.dtype == np.uint8 and [o.label for o in outlines] == list(range(1, len(outlines) + 1)):
+        return np.array(found)  # as they are
     numbers = np.zeros(max(int(found.max(initial=0)), max(o.label for o in outlines)) + 1, np.uint8)
     for k, outline in enumerate(outlines[:255]):
         numbers[outline.label] = k + 1
@@ -233,9 +238,9 @@ def _labels_on(
     return drawn
 
 
-def _label_block(drawn: NDArray[np.uint8], outlines: Sequence[Outline]) -> Mapping[str, Any]:
+def _label_block(drawn: NDArray[np.uint8], factor: int, outlines: Sequence[Outline]) -> Mapping[str, Any]:
     items = [{"name": o.name, "colour": o.colour, "dashed": o.dashed} for o in outlines[:255]]
-    return {"factor": _LABEL_FACTOR, "items": items, "data": as_text(packed_labels(drawn))}
+    return {"factor": factor, "items": items, "data": as_text(packed_labels(drawn))}
 
 
 def _layer(layer: Layer, data: bytes) -> Mapping[str, Any]:

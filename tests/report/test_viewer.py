@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from phantomcal.report.display_grid import content_box, display_grid, finer, on_display_grid, upright
+from phantomcal.report.display_grid import content_box, cropped, display_grid, finer, on_display_grid, upright
 from phantomcal.report.packed import ct_scale, even_scale, packed, symmetric_scale, unpacked
 from phantomcal.report.viewer import Outline, ct_layer, magnitude_layer, overlay_layer, qsm_layer, viewer
 from phantomcal.report.viewers import alignment_viewer, cylinders, region_outlines
@@ -61,7 +61,7 @@ def test_the_display_grid_fills_the_box_and_keeps_thick_slices(rng):
     image = image_of(ball(rng), (0.5, 0.5, 3.0), (-7.0, 5.0, 11.0))
     box = content_box(image, -300.0, margin_mm=1.0)
     assert all(20 < n < 40 for n in box.size)
-    grid = display_grid(image, box, 2_000)
+    grid = display_grid(cropped(image, box), 2_000)
     assert np.prod(grid.GetSize()) <= 2_300
     assert grid.GetSpacing()[0] == grid.GetSpacing()[1] > 0.5
     assert grid.GetSpacing()[2] >= 3.0
@@ -77,7 +77,7 @@ def test_values_stay_where_they_are_in_the_world(rng):
     z, y, x = np.mgrid[:24, :60, :60].astype(np.float32)
     image = image_of(x * 2 - y + 3 * z, (0.7, 0.7, 2.0), (3.0, -40.0, 9.0))
     turned = sitk.DICOMOrient(image, "RSA")
-    grid = display_grid(image, content_box(image, -np.inf), 9_000)
+    grid = display_grid(image, 9_000)
     a, b = on_display_grid(image, grid), on_display_grid(turned, grid)
     inner = (slice(2, -2),) * 3
     assert np.allclose(a[inner], b[inner], atol=0.05)
