@@ -213,7 +213,7 @@ def _chosen(
             where,
             f"{have}; `phantomcal concentration` reads a single material",
         )
-    unknown = sorted(set(forms) - {name for name, _ in pairs})
+    unknown = sorted({n for n, form in forms.items() if form != "as calibrated"} - {name for name, _ in pairs})
     if unknown:
         raise InputError(
             f"a form of {unknown[0]!r}, which is not decomposed into",

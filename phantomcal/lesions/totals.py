@@ -24,6 +24,7 @@ _SHELL_MM, _MOST_GROWTH_MM = 1.0, 4.0
 _FAR_MM = (5.5, 9.0)
 _CLEAR_SD = 3.0
 _FEW_FAR = 100
+_STILL_LESION, _HALF = 0.75, 0.5
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,11 @@ def lesion_total(
         if int((contested & (distance <= reach)).sum()):
             notes.append("another lesion is close: what blur mixes between the two is parted by the model alone")
     given = mask
-    grown = _drawn_inside(images, mask, own, distance, step)
+    grown, body = _drawn_inside(images, mask, own, distance, step)
     if grown > 0:
-        mask = mask | ((distance <= grown) & own)
+        mask = body
         distance = ndimage.distance_transform_edt(~mask, sampling=step)
-        notes.append(f"its mask lies inside its visible edge: widened by {grown:.2g} mm for the sums")
+        notes.append(f"its mask lies inside its visible edge: widened by about {grown:.2g} mm for the sums")
     fit_tissue = baseline is None
     fits: list[Fitted] = []
     form = np.zeros(2)
@@ -151,6 +152,12 @@ def lesion_total(
                 "the label map",
                 "give what the tissue reads with --baseline",
             )
+        if grown > 0:  # how far it reaches is a guess: a shell more changes the sum by this
+            more = mask | ((distance <= max(_SHELL_MM, float(step.min()))) & own)
+            away = ndimage.distance_transform_edt(~more, sampling=step)
+            other, _ = _fits(images[k], more, own, away, sigma, spacing_mm, how, reach, fit_tissue, k == 1)
+            if first is not None and other is not None:
+                others_found.append((other, 1.0))
         form[k] = sum(share * (other.total - first.total) ** 2 for other, share in others_found)
         fits.append(first)
     around = free[box] & (distance > reach)
@@ -203,27 +210,37 @@ def lesion_total(
     )
 
 
-def _drawn_inside(images: list[Array], mask: BoolArray, own: BoolArray, distance: Array, step: Array) -> float:
-    """How far the lesion reaches beyond its mask, mm: to half its height, in the image that shows it best."""
+def _drawn_inside(
+    images: list[Array], mask: BoolArray, own: BoolArray, distance: Array, step: Array
+) -> tuple[float, BoolArray]:
+    """How far the lesion reaches beyond its mask, mm, and what of that is above half its height.
+
+    Judged in the image that shows it best, shell by shell.
+    """
     far = own & (distance > _FAR_MM[0]) & (distance <= _FAR_MM[1])
     inside = own & mask
     if far.sum() < _FEW_FAR or not inside.any():
-        return 0.0
+        return 0.0, mask
     shown = []
     for image in images:
         level, height = float(np.median(image[far])), float(np.median(image[inside]))
-        shown.append((abs(height - level) / max(np.sqrt(_robust_variance(image[far])), 1e-12), level, height, image))
-    clear, level, height, image = max(shown, key=lambda s: s[0])
+        clear = abs(height - level) / max(np.sqrt(_robust_variance(image[far])), 1e-12)
+        shown.append((clear, (image - level) / (height - level) if height != level else image * 0.0))
+    clear, share = max(shown, key=lambda s: s[0])
     if clear < _CLEAR_SD:
-        return 0.0
+        return 0.0, mask
     reached = 0.0
     shell = max(_SHELL_MM, float(step.min()))
     while reached < _MOST_GROWTH_MM:
         ring = own & (distance > reached) & (distance <= reached + shell)
-        if not ring.any() or (float(image[ring].mean()) - level) / (height - level) < 0.5:
+        # The median, as a vessel beside it is no lesion. The first shell of a right mask is blurred edge.
+        enough = _HALF if reached else _STILL_LESION
+        if not ring.any() or float(np.median(share[ring])) < enough:
             break
         reached += shell
-    return reached
+    if not reached:
+        return 0.0, mask
+    return reached, mask | (own & (distance <= reached + shell) & (share >= _HALF))
 
 
 def _fits(
