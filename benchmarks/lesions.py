@@ -14,7 +14,9 @@ by their voxels.
 
 `mass`: calcium and iron against what was put in; see `lesions_mass.py`.
 
-One core: about 6 minutes; `--quick` 2 minutes. The tables of docs/lesion-accuracy.md are this program's.
+One quiet core: classes 4 minutes, voxels 2, mass 15; `--quick` a quarter of that. The tables of
+docs/lesion-accuracy.md are this program's.
+docs/lesion-accuracy.md are this program's.
 """
 
 import argparse
@@ -217,7 +219,7 @@ def main() -> None:
     if given.part in ("mass", "all"):
         from lesions_mass import masses
 
-        masses(given.seed, 80 // share, given.inversion)
+        masses(given.seed, 48 // share, given.inversion)
     print(f"{time.process_time() - started:.0f} s of CPU")
 
 

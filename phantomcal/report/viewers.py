@@ -65,6 +65,7 @@ def phantom_viewers(calibrated: "Calibrated", single_line: bool = False) -> list
                 outlines=outlines,
                 around_mm=ends.reshape(-1, 3),
                 margin_mm=float(radii.max()) + _VIAL_MARGIN_MM,
+                centre_mm=ends[int(np.argmax([abs(v.value) for v in vials]))].mean(axis=0).tolist(),
                 most_bytes=_MOST_BYTES_OF_TWO,
             )
         )

@@ -13,7 +13,7 @@ _KINDS = {"mean": "mean", "proportion": "proportion", "rate": "event rate"}
 def row_words(row: PowerRow) -> str:
     """The assumed effect in a few words: ``0.31 to 0.248 (-20 %)``, ``difference 0.5``."""
     if row.effect is not None and row.baseline is not None and row.treated is not None:
-        return f"{row.baseline:.4g} to {row.treated:.4g} ({_signed(-100 * row.effect)} %)"
+        return f"{row.baseline:.4g} to {row.treated:.4g} ({_signed(-100 * row.effect)}\N{NARROW NO-BREAK SPACE}%)"
     words = f"difference {row.difference:.4g}"
     if row.baseline is not None and row.treated is not None:
         words = f"{row.baseline:.4g} to {row.treated:.4g}"
@@ -65,7 +65,7 @@ def statement(rows: Sequence[PowerRow], design: TrialDesign) -> str:
     if design.dropout and any(row.solved_for == "n" for row in rows):
         text += (
             f" These numbers make good a loss of {100 * design.dropout:g} % by the last visit if only patients with "
-            "every visit are analysed; the mixed model also uses the visits made by patients who were lost."
+            "every visit are analysed; an analysis of all visits also uses those made by patients who were lost."
         )
     return text
 

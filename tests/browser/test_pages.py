@@ -10,6 +10,16 @@ KINDS = ("calibration", "alignment", "correlation", "study", "lesions", "hostile
 PAPER = (round((210 - 32) / 25.4 * 96), round((297 - 35) / 25.4 * 96))
 
 
+def wider_than_paper(page):
+    """What reaches beyond the paper: on screen tables scroll to the side, on paper nothing can."""
+    return page.evaluate(
+        """width => [...document.querySelectorAll("main *, header *")]
+            .filter(e => e.getClientRects().length && e.getBoundingClientRect().right > width + 1)
+            .map(e => e.tagName + "." + e.className + " " + Math.round(e.getBoundingClientRect().right))""",
+        PAPER[0],
+    )
+
+
 @pytest.fixture(scope="module")
 def axe() -> str:
     package = pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
@@ -56,14 +66,7 @@ def test_nothing_is_cut_in_narrow_windows_or_on_paper(opened, pages, kind):
     seen.page.set_viewport_size({"width": PAPER[0], "height": PAPER[1]})
     seen.page.emulate_media(media="print", color_scheme="light")
     seen.settle()
-    # SVG and text inside tables scroll on screen; on paper they must be as wide as the page at most.
-    wide = seen.page.evaluate(
-        """width => [...document.querySelectorAll("main *, header *")]
-            .filter(e => e.getClientRects().length && e.getBoundingClientRect().right > width + 1)
-            .map(e => e.tagName + "." + e.className + " " + Math.round(e.getBoundingClientRect().right))""",
-        PAPER[0],
-    )
-    assert wide == []
+    assert wider_than_paper(seen.page) == []
     figures = seen.page.evaluate(
         """[...document.querySelectorAll("figure, .lesion, .whole")].map(e => [
             getComputedStyle(e).breakInside, e.getBoundingClientRect().height, e.className])"""
@@ -131,6 +134,9 @@ def test_a_real_calibration_opens_and_is_printed(opened, calibrated):
     assert seen.asked == []
     assert seen.page.locator("figure.viewer canvas").count() == 3
     assert "QSM" in seen.page.locator(".readout").inner_text()
+    seen.page.set_viewport_size({"width": PAPER[0], "height": PAPER[1]})
+    seen.page.emulate_media(media="print")
+    assert wider_than_paper(seen.page) == []
     pdf = (calibrated / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type /Page\b(?!s)", pdf)) >= 5

@@ -111,7 +111,7 @@ def test_maps_record_and_report(call: Call, scans: dict[str, Path], asked: list[
     assert record["baseline"]["hu"] == pytest.approx(33.0, abs=0.5)
     assert record["noise_ppm"] == pytest.approx(0.006, rel=0.1)
     assert [o["lesion_id"] for o in record["lesions"]] == ["chalk", "rust"]
-    volume = 4 / 3 * np.pi * (4.0**3 + 4.0 / 4 * 0.25)
+    volume = 4 / 3 * np.pi * (4.0**3 + 4.0 / 4)  # mean cube of a radius spread evenly over a millimetre
     truth = {"calcium": CALCIUM * volume * 40.078e-6, "iron": IRON * volume * 55.845e-6}
     for lesion, material in zip(record["lesions"], ("calcium", "iron"), strict=True):
         mass = next(m for m in lesion["masses"] if m["material"] == material)
