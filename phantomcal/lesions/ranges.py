@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from phantomcal.lesions.decompose import Baseline
 from phantomcal.lesions.system import System
 
+_ROUNDING = 1e-9
 AnyArray = NDArray[np.floating[Any]]
 
 
@@ -78,7 +79,11 @@ def feasible_amounts(
             continue
         a = (s[1, j] * y[0] - s[0, j] * y[1]) / det
         b = (s[0, i] * y[1] - s[1, i] * y[0]) / det
-        fits = (a >= 0) & (b >= 0)
+        # On an edge of the cone rounding decides about the sign.
+        least_a = -_ROUNDING * (abs(s[1, j]) * np.abs(y[0]) + abs(s[0, j]) * np.abs(y[1])) / abs(det)
+        least_b = -_ROUNDING * (abs(s[0, i]) * np.abs(y[1]) + abs(s[1, i]) * np.abs(y[0])) / abs(det)
+        fits = (a >= least_a) & (b >= least_b)
+        a, b = np.maximum(a, 0.0), np.maximum(b, 0.0)
         exact |= fits
         for k in range(m):
             amount = a if k == i else b if k == j else np.zeros(shape)

@@ -28,13 +28,13 @@ class Sharpness:
     ----------
     ct_mm, qsm_mm : tuple of float
         Gaussian sigma along x, y and z of the grid, mm.
-    relative_se : float
-        Standard uncertainty of the sigmas.
+    relative_se : tuple of float
+        Standard uncertainty of the sigmas of CT and of QSM, whose reconstruction smooths by an amount nobody states.
     """
 
     ct_mm: tuple[float, float, float]
     qsm_mm: tuple[float, float, float]
-    relative_se: float = 0.2
+    relative_se: tuple[float, float] = (0.2, 0.25)
 
 
 @dataclass(frozen=True)

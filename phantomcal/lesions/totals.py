@@ -258,7 +258,7 @@ def _fits(
     """The fit, and those with more blur, a wider look and no search, that say how much it depends on each."""
     # A box around the fitted part is all the fits need.
     part = ndimage.find_objects((distance <= _WIDER * reach + 2 * max(spacing_mm)).astype(np.uint8))[0]
-    more = 1.0 + how.relative_se
+    more = 1.0 + how.relative_se[1 if centred else 0]
     wide = (sigma[0] * more, sigma[1] * more, sigma[2] * more)
     asked = [(sigma, reach, centred), (wide, reach, centred), (sigma, _WIDER * reach, centred)]
     shares = [1.0, 1.0, 1.0]

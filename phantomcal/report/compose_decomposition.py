@@ -305,7 +305,7 @@ def _regions(record: Decomposition) -> TableBlock:
             else with_uncertainty(r.concentration_mmol_per_l, r.standard_error),
             "interval": NONE if many else interval((r.ci95_low, r.ci95_high)),
             "free": number(r.unconstrained_mmol_per_l, 3),
-            "p": NONE if r.probability is None else percent(r.probability, 1),
+            "p": _probability(r.probability),
             "note": r.note,
         }
         for r in record.regions
@@ -336,6 +336,13 @@ def _regions(record: Decomposition) -> TableBlock:
         numbers=("hu", "ppm", "amount", "interval", "free", "p"),
         flags=flags,
     )
+
+
+def _probability(p: float | None) -> str:
+    """Never rounded to 0 or 1."""
+    if p is None:
+        return NONE
+    return f"< {percent(0.001)}" if p < 0.001 else f"> {percent(0.999)}" if p > 0.999 else percent(p)
 
 
 def _slopes(record: Decomposition) -> Section:
