@@ -182,7 +182,7 @@ def sample(
     regions = read_labels(labels)
     susceptibility = read_qsm(qsm, qsm_unit) if qsm is not None else None
     return sample_regions(
-        on_lattice_of(regions.image, susceptibility.image) if susceptibility else regions.image,
+        on_lattice_of(regions.image, susceptibility.image) if susceptibility and regions.names else regions.image,
         read_lookup(lookup) if lookup is not None else lookup_of(regions.names),
         ct=read_ct(ct).image if ct is not None else None,
         qsm=susceptibility.image if susceptibility else None,

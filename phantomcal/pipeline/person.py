@@ -183,7 +183,7 @@ def _sample(
     reference: tuple[float, float] | None = None
     for kind, labels, names in maps:
         frame = sample_regions(
-            on_lattice_of(labels.image, qsm.image) if qsm else labels.image,
+            on_lattice_of(labels.image, qsm.image) if qsm and labels.names else labels.image,
             names,
             ct=ct.image if ct else None,
             qsm=qsm.image if qsm else None,

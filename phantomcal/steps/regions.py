@@ -45,7 +45,7 @@ def sample_step(
     susceptibility = read_qsm(qsm, qsm_unit, strictness=strictness) if qsm is not None else None
     measured = read_labels(mask, strictness=strictness) if mask is not None else None
     frame = sample_regions(
-        on_lattice_of(regions.image, susceptibility.image) if susceptibility else regions.image,
+        on_lattice_of(regions.image, susceptibility.image) if susceptibility and regions.names else regions.image,
         names,
         ct=moving.image if moving else None,
         qsm=susceptibility.image if susceptibility else None,
