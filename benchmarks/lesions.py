@@ -14,8 +14,7 @@ by their voxels.
 
 `mass`: calcium and iron against what was put in; see `lesions_mass.py`.
 
-One quiet core: classes 4 minutes, voxels 2, mass 15; `--quick` a quarter of that. The tables of
-docs/lesion-accuracy.md are this program's.
+One quiet core: classes 4 minutes, voxels 2, mass 15; `--quick` a quarter of that.
 docs/lesion-accuracy.md are this program's.
 """
 

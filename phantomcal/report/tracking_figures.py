@@ -88,11 +88,11 @@ def spaghetti(table: pd.DataFrame, visits: pd.DataFrame, intervals: pd.DataFrame
             lines = [g[["years", "percent"]].to_numpy() for _, g in mine.groupby(level=[0, 1], sort=True)]
             axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, alpha=0.75, zorder=1 + passed))
             axes.plot(mine["years"], mine["percent"], ls="none", marker="o", ms=2.6, color=colour, zorder=1 + passed)
-        for found, marker, colour, size, order in ((crossings, "D", VERMILION, 5.5, 4), (bleeds, "o", INK, 10.0, 5)):
+        for found, marker, colour, size, level in ((crossings, "D", VERMILION, 5.5, 4), (bleeds, "o", INK, 10.0, 5)):
             at = _at(rows, found)
             axes.plot(
                 at["years"], at["percent"], ls="none", marker=marker, ms=size,
- mfc="none" if marker == "o" else colour, zorder=order,
+ mfc="none" if marker == "o" else colour, zorder=level,
                 mew=1.3 if marker == "o" else 0.4, mec=colour if marker == "o" else "white",
             )  # fmt: skip
         axes.set_xlabel("Years since the patient's first visit")

@@ -228,7 +228,7 @@ def analyses_forest(rows: Sequence[TrialContrast], labels: Sequence[str]) -> Can
         axes.set_yticks(range(len(rows)), list(labels))
         for label, row in zip(axes.get_yticklabels(), rows, strict=True):
             if row.role == "primary":
-                label.set_weight("bold")
+                label.set_fontweight("bold")
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlabel("Treated minus control (% per year)")
         above_columns(axes, [(8, "difference"), (114, "p"), (154, "patients")])

@@ -86,7 +86,7 @@ def arm_flows(
                     mine.loc[(visits > 0) & (visits < planned) & (mine["reason"] != ""), "reason"]
                 ),
                 protocol_reasons=_counted(
-                    f"received {received}" if received != arm else (reason or _UNSAID)
+                    f"received {received}" if received != arm else str(reason or _UNSAID)
                     for received, reason in zip(off["received_arm"], off["reason"], strict=True)
                 ),
             )
