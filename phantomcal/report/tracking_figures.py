@@ -92,7 +92,7 @@ def spaghetti(table: pd.DataFrame, visits: pd.DataFrame, intervals: pd.DataFrame
             at = _at(rows, found)
             axes.plot(
                 at["years"], at["percent"], ls="none", marker=marker, ms=size,
- mfc="none" if marker == "o" else colour, zorder=level,
+                mfc="none" if marker == "o" else colour, zorder=level,
                 mew=1.3 if marker == "o" else 0.4, mec=colour if marker == "o" else "white",
             )  # fmt: skip
         axes.set_xlabel("Years since the patient's first visit")
@@ -219,7 +219,7 @@ def swimmers(visits: pd.DataFrame, intervals: pd.DataFrame, threshold_percent: f
             at = marks[marks[flag] & marks["subject_id"].isin(row)].drop_duplicates(["subject_id", "to_years"])
             axes.plot(
                 at["to_years"], at["subject_id"].map(row), ls="none", marker=marker, ms=size,
- mfc="none" if marker == "o" else colour, zorder=3,
+                mfc="none" if marker == "o" else colour, zorder=3,
                 mew=1.4 if marker == "o" else 0.4, mec=colour if marker == "o" else "white",
             )  # fmt: skip
         axes.set_yticks(list(row.values()), list(row), size=7.5)
