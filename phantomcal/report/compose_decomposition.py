@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-import pandas as pd
-
 from phantomcal.report.blocks import embedded
+from phantomcal.report.columns import table_of
 from phantomcal.report.content import (
     Block,
     Callout,
@@ -243,7 +242,7 @@ def _lesion_table(record: Decomposition) -> TableBlock:
     }
     row_flags: list[RowFlag] = ["muted" if f else "" for f in flags]
     return TableBlock(
-        pd.DataFrame(rows),
+        table_of({name: [row[name] for row in rows] for name in labels}),
         "Masses",
         labels,
         units,
@@ -329,7 +328,7 @@ def _regions(record: Decomposition) -> TableBlock:
     ]
     units = {"hu": "HU", "ppm": "ppm", "amount": "mmol/L", "interval": "mmol/L", "free": "mmol/L"}
     return TableBlock(
-        pd.DataFrame(rows),
+        table_of({name: [row[name] for row in rows] for name in labels}),
         "Amounts",
         labels,
         {k: v for k, v in units.items() if k in labels},
@@ -346,7 +345,7 @@ def _probability(p: float | None) -> str:
 
 
 def _slopes(record: Decomposition) -> Section:
-    frame = pd.DataFrame(
+    frame = table_of(
         {
             "material": [m.name for m in record.materials],
             "line": [m.line + (f", as {m.form}" if m.form else "") for m in record.materials],

@@ -63,6 +63,7 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
         system = how.system(known, calibration.name)
         given = given_baseline(how.baseline, system)
         seen = bring_together(scans, *reading.result())
+        del reading  # it holds the whole CT
         noise = _noise(seen, how)
         baseline = _baseline(seen, how, system, given)
         lesions = []
