@@ -107,6 +107,14 @@ def lines_table(lines: Sequence[Line]) -> TableBlock:
         numbers=("slope", "interval", "intercept", "n"),
         flags=flags,
         note=note,
+        exact={
+            "slope": [line.slope for line in lines],
+            "slope_se": [line.slope_se for line in lines],
+            "slope_ci95_low": [(line.slope_ci95 or (None, None))[0] for line in lines],
+            "slope_ci95_high": [(line.slope_ci95 or (None, None))[1] for line in lines],
+            "intercept": [line.intercept for line in lines],
+            "intercept_se": [line.intercept_se for line in lines],
+        },
     )
 
 
@@ -140,6 +148,12 @@ def scatter_table(lines: Sequence[Line]) -> TableBlock:
         labels,
         numbers=("sd", "noise", "r2", "r", "p"),
         flags=_doubtful(lines),
+        exact={
+            "sd": [line.residual_sd for line in lines],
+            "noise": [line.vial_noise for line in lines],
+            "r2": [line.r2 for line in lines],
+            "p": [line.p_value for line in lines],
+        },
         note=(
             "R² and r say how much the vials vary, not how far one of them may be off: that is the residual SD. p: "
             "two-sided t test of slope = 0, not adjusted for the number of lines."
@@ -221,6 +235,15 @@ def expectation_table(lines: Sequence[Line]) -> TableBlock:
         labels,
         numbers=("measured", "expected", "ratio"),
         flags=flags,
+        exact={
+            "measured": [line.slope for line in lines],
+            "measured_se": [line.slope_se for line in lines],
+            "expected": [line.expected_slope for line in lines],
+            "expected_se": [line.expected_slope_se for line in lines],
+            "ratio": [line.slope_ratio for line in lines],
+            "ratio_ci95_low": [(line.slope_ratio_ci95 or (None, None))[0] for line in lines],
+            "ratio_ci95_high": [(line.slope_ratio_ci95 or (None, None))[1] for line in lines],
+        },
         note="Expected slopes. " + " ".join(_sources(lines)),
     )
 
@@ -280,6 +303,7 @@ def vials_table(vials: Sequence[VialMeasurement], placed: bool) -> TableBlock:
         numbers=("value", "sem", "sd", "n_voxels", "dropped"),
         flags=flags,
         note=note,
+        exact={name: [getattr(vial, name) for vial in vials] for name in ("value", "sem", "sd")},
     )
 
 

@@ -78,6 +78,14 @@ def lesion_table(record: Classification) -> TableBlock:
         note="P blood and P calcium: probability of haemorrhage and of calcification. Standard errors hold the "
         "scan-rescan SD. Marked: the readings contradict every class, or the truth says otherwise. More columns are in "
         "lesions.csv.",
+        exact={
+            "hu": [v.ct_hu for v in lesions],
+            "ct_se_hu": [v.ct_se_hu for v in lesions],
+            "ppm": [v.qsm_ppm for v in lesions],
+            "qsm_se_ppm": [v.qsm_se_ppm for v in lesions],
+            "blood": [v.probability_haemorrhage for v in lesions],
+            "calcium": [v.probability_calcification for v in lesions],
+        },
     )
 
 

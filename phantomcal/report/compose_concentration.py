@@ -231,7 +231,8 @@ def _reading_table(record: Concentrations) -> TableBlock:
         del labels["note"]
     flags: list[RowFlag] = ["muted" if r.below_critical or not r.in_range else "" for r in rows]
     units = {"amount": "mmol/L", "interval": "mmol/L"}
-    return TableBlock(frame, "Concentrations", labels, units, numbers=("amount", "interval"), flags=flags)
+    exact = {"amount": [r.concentration_mmol_per_l for r in rows], "standard_error": [r.standard_error for r in rows]}
+    return TableBlock(frame, "Concentrations", labels, units, numbers=("amount", "interval"), flags=flags, exact=exact)
 
 
 def _probability(p: float) -> str:

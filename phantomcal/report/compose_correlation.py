@@ -186,7 +186,20 @@ def _correlation_table(correlation: Correlation) -> TableBlock:
     if any("/" in text for text in frame["n"]):
         note += " n: values / subjects."
     title = f"Correlation of {quantity(correlation.x)[0]} with {quantity(correlation.y)[0]}"
-    return TableBlock(frame, title, labels, numbers=("n", "r", "p", "rho", "q"), flags=flags, note=note)
+    exact = {"r": [r.pearson_r for r in regions], "rho": [r.spearman_rho for r in regions]}
+    exact |= {"p": [r.pearson_p for r in regions], "q": [r.spearman_p for r in regions]}
+    exact |= {
+        name: [getattr(r, name) for r in regions]
+        for name in (
+            "pearson_ci95_low",
+            "pearson_ci95_high",
+            "pearson_p_adjusted",
+            "spearman_ci95_low",
+            "spearman_ci95_high",
+            "spearman_p_adjusted",
+        )
+    }
+    return TableBlock(frame, title, labels, numbers=("n", "r", "p", "rho", "q"), flags=flags, note=note, exact=exact)
 
 
 def _regression_table(correlation: Correlation) -> TableBlock:
@@ -205,7 +218,8 @@ def _regression_table(correlation: Correlation) -> TableBlock:
         del labels["note"]
     units = {"slope": _slope_unit(correlation), "intercept": quantity(correlation.y)[1]}
     title = f"Regression of {quantity(correlation.y)[0]} on {quantity(correlation.x)[0]}"
-    return TableBlock(frame, title, labels, units, numbers=("slope", "intercept", "r2"))
+    exact = {name: [getattr(r, name) for r in regions] for name in ("slope", "slope_se", "intercept", "r2")}
+    return TableBlock(frame, title, labels, units, numbers=("slope", "intercept", "r2"), exact=exact)
 
 
 def _slope_unit(correlation: Correlation) -> str:

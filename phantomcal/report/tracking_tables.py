@@ -1,6 +1,6 @@
 """Tables of the tracking report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -40,6 +40,7 @@ def _block(
     units: dict[str, str] | None = None,
     flags: Sequence[RowFlag] = (),
     note: str = "",
+    exact: Mapping[str, Sequence[object]] | None = None,
 ) -> TableBlock:
     """A table; columns that hold nothing are left out."""
     kept = {k: v for k, v in columns.items() if any(cell not in ("", NONE) for cell in v[1])}
@@ -51,6 +52,7 @@ def _block(
         numbers=[n for n in numbers if n in kept],
         flags=flags,
         note=note,
+        exact=exact or {},
     )
 
 
@@ -276,6 +278,15 @@ def interval_table(frame: pd.DataFrame, threshold_percent: float) -> TableBlock:
         "Intervals",
         numbers=("when", "years", "ppm", "change", "year", "p", "volume"),
         units={"ppm": "ppm", "change": "%", "year": "%", "volume": "%"},
+        exact={
+            "years": rows["years"].tolist(),
+            "change": rows["change_percent"].tolist(),
+            "year": rows["change_percent_per_year"].tolist(),
+            "p": chance.tolist(),
+            **{name: rows[name].tolist() for name in ("from_ppm", "to_ppm")},
+            "change_percent_ci95_low": low.tolist(),
+            "change_percent_ci95_high": high.tolist(),
+        },
         flags=[
             "warn" if text else "" if whole else "muted" for text, whole in zip(told, rows["comparable"], strict=True)
         ],
