@@ -14,7 +14,7 @@ by their voxels.
 
 `mass`: calcium and iron against what was put in; see `lesions_mass.py`.
 
-One quiet core: classes 4 minutes, voxels 2, mass 15; `--quick` a quarter of that.
+One quiet core: classes 3 minutes, voxels 3, mass 9; `--quick` a quarter of that.
 docs/lesion-accuracy.md are this program's.
 """
 
@@ -218,7 +218,7 @@ def main() -> None:
     if given.part in ("mass", "all"):
         from lesions_mass import masses
 
-        masses(given.seed, 48 // share, given.inversion)
+        masses(given.seed, 24 // share, given.inversion)
     print(f"{time.process_time() - started:.0f} s of CPU")
 
 
