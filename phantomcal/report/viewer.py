@@ -32,7 +32,8 @@ CT_WINDOWS: tuple[Window, ...] = (
     ("Bone, −500 to 1500 HU", -500.0, 1500.0),
     ("Soft tissue, −160 to 240 HU", -160.0, 240.0),
 )
-MOST_BYTES = 1_080_000  # a third more as text: under 1.5 MB of page
+# Volumes, and the share of them that outlines and the still may add; a third more as text: under 1.5 MB of page.
+MOST_BYTES, _FURTHER_SHARE = 960_000, 0.15
 _MOST_VOXELS, _BYTES_PER_VOXEL = 2_000_000, 0.5
 _LABEL_FACTOR, _MOST_LABEL_VOXELS = 2, 9_000_000
 _MARGIN_MM = 15.0
@@ -150,7 +151,8 @@ def viewer(
     centre_mm : sequence of float, optional
         Where the view begins; otherwise the middle.
     most_bytes : int
-        Budget of the compressed volumes; voxels are made larger until they fit.
+        Budget of the compressed volumes, and 15 % more for outlines and the still; voxels are made larger until they
+        fit.
 
     Returns
     -------
@@ -173,15 +175,22 @@ def viewer(
     first = upright(cropped(whole, box))
     # Overlays are empty nearly everywhere, and so take hardly any room.
     most = int(min(_MOST_VOXELS, most_bytes / _BYTES_PER_VOXEL) / sum(0.1 if layer.tint else 1.0 for layer in layers))
-    grid, codes, data = _fitted(layers, first, most, most_bytes)
-    # Outlines are drawn finer than the volumes, unless those are fine themselves.
-    factor = _LABEL_FACTOR if np.prod(grid.GetSize()) * _LABEL_FACTOR**3 <= _MOST_LABEL_VOXELS else 1
-    drawn = _labels_on(finer(grid, factor), labels, outlines) if outlines else None
-    start = _start(grid, centre_mm)
-    shades = [
-        Shade(code, layer.scale, layer.windows[0][1:], layer.tint) for code, layer in zip(codes, layers, strict=True)
-    ]
-    picture = still(shades, grid.GetSpacing(), start, drawn, factor, outlines)
+    budget = most_bytes
+    while True:
+        grid, codes, data = _fitted(layers, first, most, budget)
+        # Outlines are drawn finer than the volumes, unless those are fine themselves.
+        factor = _LABEL_FACTOR if np.prod(grid.GetSize()) * _LABEL_FACTOR**3 <= _MOST_LABEL_VOXELS else 1
+        drawn = _labels_on(finer(grid, factor), labels, outlines) if outlines else None
+        label_data = b"" if drawn is None else packed_labels(drawn)
+        start = _start(grid, centre_mm)
+        shades = [
+            Shade(c, layer.scale, layer.windows[0][1:], layer.tint) for c, layer in zip(codes, layers, strict=True)
+        ]
+        picture = still(shades, grid.GetSpacing(), start, drawn, factor, outlines)
+        excess = sum(map(len, data)) + len(label_data) + len(picture) - (1 + _FURTHER_SHARE) * most_bytes
+        if excess <= 0 or budget < most_bytes / 4:
+            break
+        budget -= max(int(excess), most_bytes // 50)
     names = " and ".join(layer.name for layer in layers[:2])
     alt = f"{title}: axial, coronal and sagittal slices of {names}"
     alt += f" with {count(len(outlines), 'outline')}." if outlines else "."
@@ -192,7 +201,7 @@ def viewer(
         "direction": _rounded(grid.GetDirection()),
         "start": start,
         "layers": [_layer(layer, packed_bytes) for layer, packed_bytes in zip(layers, data, strict=True)],
-        "labels": None if drawn is None else _label_block(drawn, factor, outlines),
+        "labels": None if drawn is None else _label_block(label_data, factor, outlines),
     }
     legend = dict.fromkeys((o.meaning, o.colour, o.dashed) for o in outlines if o.meaning)
     return Viewer(title, Figure(picture, alt), volumes, _caption(caption, grid, layers), tuple(legend))
@@ -238,9 +247,9 @@ def _labels_on(
     return drawn
 
 
-def _label_block(drawn: NDArray[np.uint8], factor: int, outlines: Sequence[Outline]) -> Mapping[str, Any]:
+def _label_block(data: bytes, factor: int, outlines: Sequence[Outline]) -> Mapping[str, Any]:
     items = [{"name": o.name, "colour": o.colour, "dashed": o.dashed} for o in outlines[:255]]
-    return {"factor": factor, "items": items, "data": as_text(packed_labels(drawn))}
+    return {"factor": factor, "items": items, "data": as_text(data)}
 
 
 def _layer(layer: Layer, data: bytes) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from phantomcal.report.display_grid import content_box, cropped, display_grid, finer, on_display_grid, upright
 from phantomcal.report.packed import ct_scale, even_scale, packed, symmetric_scale, unpacked
+from phantomcal.report.page import Report, Section, render
 from phantomcal.report.viewer import Outline, ct_layer, magnitude_layer, overlay_layer, qsm_layer, viewer
 from phantomcal.report.viewers import alignment_viewer, cylinders, region_outlines
 
@@ -199,3 +200,19 @@ def test_upright_only_turns_axes(rng):
 def test_a_viewer_of_nothing_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_viewer_of_the_worst_volumes_stays_below_its_share_of_the_page(rng):
+    # Noise over the whole scale compresses least; 200 regions have much outline.
+    ct, chi = rng.uniform(-1000, 3000, (90, 140, 140)), rng.normal(0, 0.3, (90, 140, 140))
+    z, y, x = np.mgrid[:90, :140, :140]
+    labels = (1 + (x // 24) + 6 * (y // 24) + 36 * (z // 18)).astype(np.uint16)
+    made = alignment_viewer(
+        image_of(chi.astype(np.float32)),
+        image_of(ct.astype(np.float32)),
+        sitk.Transform(3, sitk.sitkIdentity),
+        fixed_kind="qsm",
+        regions=image_of(labels),
+    )
+    with_it, without = (render(Report("x", "", "info", "", [], [Section("S", "", b)])) for b in ([made], []))
+    assert 500_000 < len(with_it) - len(without) < 1_500_000
