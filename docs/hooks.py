@@ -144,10 +144,10 @@ def benchmark_tables(docs: Path = DOCS) -> str:
             continue
         text = path.read_text(encoding="utf-8")
         title = text.split("\n", 1)[0].lstrip("# ")
-        for part in re.split(r"^(?=## )", text, flags=re.MULTILINE):
+        for part in re.split(r"^(?=###? )", text, flags=re.MULTILINE):
             heading = part.split("\n", 1)[0].lstrip("# ")
             if re.search(r"benchmarks/\w+\.py", part) and re.search(r"^\|[ :|-]+\|$", part, re.MULTILINE):
-                body = re.sub(r"^###? ", "#### ", part.split("\n", 1)[1].strip(), flags=re.MULTILINE)
+                body = part.split("\n", 1)[1].strip()
                 body = re.sub(r"\]\((#[^)]*)\)", rf"]({page}\1)", body)
                 lines += [
                     f"### {title}: {heading[:1].lower() + heading[1:]}",
@@ -169,7 +169,7 @@ def run_fences(markdown: str, page: str, publish: Any) -> str:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "110",
+        "COLUMNS": "100",
         "NO_COLOR": "1",
         "MPLBACKEND": "agg",
     }
@@ -195,11 +195,12 @@ def run_fences(markdown: str, page: str, publish: Any) -> str:
         if printed:
             shown += f'\n```text title="it prints"\n{printed}\n```\n'
         for made in sorted(set(folder.rglob("*")) - before):
-            name = "-".join(made.relative_to(folder).parts)
-            if made.suffix == ".svg":
+            parts = made.relative_to(folder).parts
+            name = "-".join(parts)
+            if made.suffix == ".svg" and len(parts) == 1:
                 publish(name, made)
                 shown += f"\n![{alt or made.stem}]({name})\n"
-            elif made.name == "report.html":
+            elif made.name == "report.html" and len(parts) == 2:
                 publish(name, made)
                 shown += f"\n[{made.relative_to(folder).as_posix()}]({name}){{ target=_blank }}, as it was written.\n"
         return shown
