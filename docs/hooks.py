@@ -31,7 +31,7 @@ SECTIONS: dict[str, list[str]] = {
     "People": ["registration.md", "regions.md", "correlation.md", "comparison.md", "study.md", "cluster.md"],
     "Lesions": ["lesions.md", "accuracy.md", "lesion-accuracy.md", "decomposition.md", "plaque.md"],
     "Time": ["tracking.md", "trials.md"],
-    "Data": ["dicom.md", "export.md", "simulator.md", "outputs.md"],
+    "Data": ["reports.md", "dicom.md", "export.md", "simulator.md", "outputs.md"],
     "Reference": [
         "python.md",
         "api.md",
