@@ -130,7 +130,7 @@ def remarks(
         _say_clustering(said, group, answer)
     if a.n < FEW_ROWS:
         said.warn(f"only {a.n} rows: the interval is wide")
-    if abs(a.pearson_r - a.spearman_rho) > RANK_GAP:
+    if a.dof >= 2 and abs(a.pearson_r - a.spearman_rho) > RANK_GAP:
         said.warn(
             f"Pearson {a.pearson_r:.2f} and Spearman {a.spearman_rho:.2f} differ: an outlier or a curved relation"
         )
@@ -187,6 +187,8 @@ def _say_influence(
 ) -> None:
     """Name the row that makes the line, and say when the verdict hangs on a single row or subject."""
     a = found.pooled
+    if a.dof < 2:  # without one of three rows any line is perfect
+        return
     top = int(np.argmax(a.cook))
     if a.cook[top] > COOK_LIMIT:
         without = a.r_without[top]
@@ -195,7 +197,7 @@ def _say_influence(
             f"{_row_name(group, top, has_subjects)} pulls the line (Cook's distance {a.cook[top]:.1f}): "
             f"without it {then}"
         )
-    if behaviour(found, p_adjusted) == "undetermined" or a.dof < 2:
+    if behaviour(found, p_adjusted) == "undetermined":
         return
     # The other regions stay as they are, so the adjustment multiplies by what it did with the row in.
     factor = p_adjusted / found.pearson_p if found.pearson_p > 0 else n_tested

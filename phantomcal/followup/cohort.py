@@ -8,6 +8,7 @@ from scipy import stats
 
 from phantomcal.correlation.clustered import jackknife_se
 from phantomcal.followup.uncertainty import FloatArray
+from phantomcal.followup.visits import counted
 from phantomcal.results.tracking import ChangeRate
 
 MIN_PATIENTS = 3
@@ -181,7 +182,7 @@ def _rate(name: str, data: Followed, totals: FloatArray, years: FloatArray, weig
         se = float(np.sqrt(se**2 + shared))
         notes.append(f"{np.sqrt(shared):.2g} % per year of the standard error come from the scanner's calibration")
     if n < _FEW_PATIENTS:
-        notes.append(f"only {n} patients: the interval rests on few units")
+        notes.append(f"only {counted(n, 'patient')}: the interval rests on few units")
     half = float(stats.t.ppf(0.975, dof)) * se
     return ChangeRate(
         **facts, percent_per_year=value, standard_error=se, ci95=(value - half, value + half), note="; ".join(notes)

@@ -9,6 +9,7 @@ from scipy import stats
 
 from phantomcal.followup.cohort import Followed
 from phantomcal.followup.uncertainty import FloatArray
+from phantomcal.followup.visits import counted
 
 _MOST_ROWS = 400
 _REPEATED = 3
@@ -67,7 +68,7 @@ def mixed_rate(data: Followed, second: "np.ndarray | None" = None) -> MixedRate 
     """
     repeated = int((np.bincount(data.patient) > 1).sum()) if len(data.frame) else 0
     if repeated < _REPEATED:
-        return f"only {repeated} patients have several intervals: patients and scatter cannot be told apart"
+        return f"only {counted(repeated, 'patient')} with several intervals: patients and scatter cannot be told apart"
     if np.ptp(data.percent) == 0:
         return "all changes are equal"
     if second is not None and (second.all() or not second.any()):

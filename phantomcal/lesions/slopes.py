@@ -15,6 +15,8 @@ from phantomcal.results import Calibration, Line, Modality
 
 Array = NDArray[np.float64]
 
+_SAME_ATTENUATION = 0.15  # slopes that differ by less are not worth a warning
+
 MODALITIES: tuple[Modality, Modality] = ("ct", "qsm")
 _ALIASES = {
     "gd": "gadolinium",
@@ -275,6 +277,8 @@ def _part(
         )
     elif per != 1.0:
         told = f"{name} counts calcium: {CALCIUM_PER_HYDROXYAPATITE} per formula unit of hydroxyapatite"
+    elif element == "calcium" and asked is None:
+        told = _mineral_note(name, pair[0], kvp)
     if kind in ("SPIO", "USPIO") and tesla[0] != tesla[1] and form is None:
         factor[1] *= saturated_slope(1.0, *tesla)
         told = (
@@ -302,6 +306,22 @@ def _part(
         (signed[0], signed[1]),
         (factor[0], factor[1]),
         (dof[0], dof[1]),
+    )
+
+
+def _mineral_note(name: str, line: Line, kvp: float) -> str:
+    """What a line of a dissolved salt makes of mineral; empty where both attenuate alike, or nothing is tabulated."""
+    mineral = expected_ct_slope("hydroxyapatite", kvp)
+    if mineral is None:
+        return ""
+    per_calcium = mineral.value / CALCIUM_PER_HYDROXYAPATITE
+    off = 100.0 * (per_calcium / line.slope - 1.0)
+    if abs(off) < 100.0 * _SAME_ATTENUATION:
+        return ""
+    return (
+        f"{name} is counted as in the {line.material} vials, {line.slope:.3g} HU per mmol/L; the mineral of calcified "
+        f"tissue has {per_calcium:.3g}, so that its calcium comes out {abs(off):.0f} % too "
+        f"{'low' if off < 0 else 'high'} by CT: for tissue give --form {name}=hydroxyapatite"
     )
 
 

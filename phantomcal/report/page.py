@@ -64,6 +64,7 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 
+_SHOWN_OF_SECTION = 3  # warnings of one section that the top of the page repeats
 _VERDICT_WORDS = {"pass": "Pass", "warn": "Review", "review": "Review", "fail": "Fail", "info": "Result"}
 _SHORT, _SHORT_IN_WIDE = 24, 14
 _SMALL_PX = 600
@@ -96,6 +97,7 @@ def render(report: Report) -> str:
         verdict_class="review" if report.verdict == "warn" else report.verdict,
         verdict_word=_VERDICT_WORDS[report.verdict],
         warnings=_warnings(report, places),
+        n_warnings=len(dict.fromkeys([*report.warnings, *(w for s in report.sections for w in s.warnings)])),
         sections=sections,
         methods=paragraphs(report.methods),
         references=[linked(reference) for reference in report.references],
@@ -146,16 +148,23 @@ def _environment() -> Environment:
 
 
 def _warnings(report: Report, places: Sequence[str]) -> list[dict[str, str]]:
-    # A warning that concerns a section is listed once at the top and points there.
+    # A warning that concerns a section stands there, and once at the top; a section with many is cut short there.
     where: dict[str, tuple[str, str]] = {}
     for section, anchor in zip(report.sections, places, strict=True):
         for text in section.warnings:
             where.setdefault(text, (section.title, anchor))
-    texts = dict.fromkeys([*report.warnings, *where])
-    return [
-        {"text": text, "section": where.get(text, ("", ""))[0], "anchor": where.get(text, ("", ""))[1]}
-        for text in texts
-    ]
+    found: dict[str, list[dict[str, str]]] = {}
+    for text in dict.fromkeys([*report.warnings, *where]):
+        section_title, anchor = where.get(text, ("", ""))
+        found.setdefault(anchor, []).append({"text": text, "section": section_title, "anchor": anchor})
+    listed = []
+    for anchor, items in found.items():
+        many = bool(anchor) and len(items) > _SHOWN_OF_SECTION + 1
+        shown = items[:_SHOWN_OF_SECTION] if many else items
+        listed += shown
+        if many:
+            listed.append(shown[0] | {"text": f"and {len(items) - len(shown)} more"})
+    return listed
 
 
 def _block(block: Block) -> dict[str, Any]:

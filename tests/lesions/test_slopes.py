@@ -12,13 +12,22 @@ def test_iron_and_calcium_lines_are_taken_as_they_are() -> None:
     calibration = calibration_of("iron", "calcium")
     system = system_from(calibration)
     assert system.names == ("iron", "calcium")
-    assert system.notes == ()
     lines = {(line.material, line.modality): line for line in calibration.lines}
     assert system.slopes[1, 0] == lines["iron", "qsm"].slope
     assert system.slope_covariance[0, 1, 1] == pytest.approx(lines["calcium", "ct"].slope_se ** 2)
     assert system.slope_covariance[0, 0, 1] == 0
     assert (system.slope_dof == 4).all()
     assert system.components[1].molar_mass_g_per_mol == pytest.approx(40.078)
+
+
+def test_calcium_chloride_vials_warn_that_mineral_is_undercounted() -> None:
+    """CaCl2 reads 0.208 HU per mmol/L at 120 kVp, hydroxyapatite 0.136: two thirds of its calcium would be found."""
+    (note,) = system_from(calibration_of("iron", "calcium")).notes
+    assert "35 % too low" in note
+    assert "--form calcium=hydroxyapatite" in note
+    for form in ("hydroxyapatite", "as calibrated"):
+        said = system_from(calibration_of("iron", "calcium"), forms={"calcium": form}).notes
+        assert not any("too low" in note for note in said)
 
 
 def test_gadolinium_stands_in_for_iron_and_says_so() -> None:
@@ -39,7 +48,7 @@ def test_gadolinium_stays_gadolinium_when_asked_for() -> None:
     system = system_from(calibration, ["gadolinium", "calcium"])
     assert system.names == ("gadolinium", "calcium")
     np.testing.assert_allclose(system.slopes[:, 0], SLOPES["gadolinium"], rtol=0.02)
-    assert system.notes == ()
+    assert not any("gadolinium" in note for note in system.notes)
     kept = system_from(calibration, forms={"iron": "as calibrated"})
     assert kept.names == ("gadolinium", "calcium")
 

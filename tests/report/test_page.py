@@ -219,6 +219,14 @@ def test_warnings_stand_at_the_top_and_beside_their_section():
     assert html.index("What it shows.") < html.rindex("Ca10 failed.") < html.index("its caption")
 
 
+def test_many_warnings_of_a_section_are_cut_short_at_the_top_and_whole_beside_it():
+    said = [f"Ca{k} failed." for k in range(9)]
+    html = render(full_report(warnings=["Of all."], sections=[Section("Vials", "x", warnings=said)]))
+    assert "10 warnings" in html
+    assert [html.count(text) for text in said] == [2, 2, 2, 1, 1, 1, 1, 1, 1]
+    assert re.search(r'and 6 more <a href="#vials">', html)
+
+
 def test_tables_write_numbers_flags_and_gaps():
     page = render(full_report())
     body = page[page.index("<tbody>") : page.index("</tbody>")]

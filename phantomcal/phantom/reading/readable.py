@@ -1,10 +1,13 @@
 """Which lines of a calibration can be read backwards, and in which units."""
 
+from typing import TYPE_CHECKING
+
 from phantomcal.errors import InputError
-from phantomcal.phantom.reading.inverse import curve_of
-from phantomcal.phantom.reading.joint import Pair
 from phantomcal.results import Calibration, Line, Modality
 from phantomcal.units import CONCENTRATION_UNIT
+
+if TYPE_CHECKING:
+    from phantomcal.phantom.reading.joint import Pair
 
 
 def modality_of(line: Line) -> Modality | None:
@@ -66,8 +69,11 @@ def in_inner_unit(line: Line) -> Line:
     )
 
 
-def pairs_of(lines: dict[tuple[str, Modality], Line]) -> dict[str, Pair]:
+def pairs_of(lines: dict[tuple[str, Modality], Line]) -> "dict[str, Pair]":
     """Materials with a line in both modalities, for `phantomcal.phantom.reading.joint.read_jointly`."""
+    from phantomcal.phantom.reading.inverse import curve_of  # scipy.stats, which a decomposition does not need
+    from phantomcal.phantom.reading.joint import Pair
+
     pairs = {}
     for material in dict.fromkeys(name for name, _ in lines):
         ct, qsm = lines.get((material, "ct")), lines.get((material, "qsm"))
