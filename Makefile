@@ -54,6 +54,11 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/correlation.py
 	$(BIN)/python benchmarks/cohort.py sampling
 	$(BIN)/python benchmarks/cohort.py cohort
+	$(BIN)/python benchmarks/lesions.py
+	$(BIN)/python benchmarks/decompose.py
+	$(BIN)/python benchmarks/tracking.py
+	$(BIN)/python benchmarks/trials.py
+	$(BIN)/python benchmarks/dicom.py
 
 schemas: $(VENV)/.installed-dev
 	$(BIN)/python -m phantomcal.schemas data_schemas

@@ -43,6 +43,7 @@ def lesion_masses(
     sharpness: Sharpness | None = None,
     names: Mapping[int, str] | None = None,
     density_g_per_ml: float = TISSUE_DENSITY_G_PER_ML,
+    left_out: list[InputError] | None = None,
 ) -> list[DecomposedLesion]:
     """Mass of every material in every lesion.
 
@@ -75,6 +76,8 @@ def lesion_masses(
         Of the labels.
     density_g_per_ml : float
         Of tissue.
+    left_out : list of InputError, optional
+        Gets an error for each lesion that cannot be summed, which is then left out; without it the first is raised.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def lesion_masses(
     Raises
     ------
     InputError
-        Arrays of different shapes, no lesion, or a lesion without any reading.
+        Arrays of different shapes, no lesion, or a lesion without any reading or tissue around it.
     """
     if not hu.shape == ppm.shape == labels.shape or hu.ndim != 3:
         raise InputError("CT, map and labels have different shapes", "the lesions", "bring them to one grid")
@@ -105,7 +108,13 @@ def lesion_masses(
         name = (names or {}).get(number, f"lesion-{number}")
         extent = extents[number - 1]
         where = (extent[0], extent[1], extent[2])
-        total = lesion_total(fields, labels, number, where, usable, free, spacing_mm, how, reach, baseline, name)
+        try:
+            total = lesion_total(fields, labels, number, where, usable, free, spacing_mm, how, reach, baseline, name)
+        except InputError as error:
+            if left_out is None:
+                raise
+            left_out.append(error)
+            continue
         lesions.append(_lesion(name, number, total, system, spacing_mm, density_g_per_ml))
     return lesions
 

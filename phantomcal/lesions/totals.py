@@ -17,6 +17,7 @@ BoolArray = NDArray[np.bool_]
 _Box = tuple[slice, slice, slice]
 
 _WIDER = 1.4  # how much farther the tissue is looked at for comparison
+_FARTHER = (1.5, 2.0, 3.0)  # and where nothing near is free of blur
 _AROUND_MM = 12.0
 _OUTLIER_SD = 4.0
 _FEW_DOF, _MOST_DOF = 4.0, 200.0
@@ -139,27 +140,25 @@ def lesion_total(
         distance = ndimage.distance_transform_edt(~mask, sampling=step)
         notes.append(f"its mask lies inside its visible edge: widened by about {grown:.2g} mm for the sums")
     fit_tissue = baseline is None
-    fits: list[Fitted] = []
-    form = np.zeros(2)
     lost = float((mask & ~ok).sum()) / float(mask.sum())
     if lost > 0:
         notes.append(f"{lost:.0%} of its mask has no reading (edge of the map or of the CT): filled by the model")
-    for k, sigma in enumerate((how.ct_mm, how.qsm_mm)):
-        first, others_found = _fits(images[k], mask, own, distance, sigma, spacing_mm, how, reach, fit_tissue, k == 1)
-        if first is None:
-            raise InputError(
-                f"{name} has too little tissue around it to tell what it adds",
-                "the label map",
-                "give what the tissue reads with --baseline",
-            )
-        if grown > 0:  # how far it reaches is a guess: a shell more changes the sum by this
-            more = mask | ((distance <= max(_SHELL_MM, float(step.min()))) & own)
-            away = ndimage.distance_transform_edt(~more, sampling=step)
-            other, _ = _fits(images[k], more, own, away, sigma, spacing_mm, how, reach, fit_tissue, k == 1)
-            if first is not None and other is not None:
-                others_found.append((other, 1.0))
-        form[k] = sum(share * (other.total - first.total) ** 2 for other, share in others_found)
-        fits.append(first)
+    both = None
+    for farther in (1.0, *_FARTHER):  # coarse images blur a lesion over all that is near
+        both = _both_fits(images, mask, own, distance, spacing_mm, how, farther * reach, fit_tissue, grown > 0)
+        if both is not None:
+            if farther > 1:
+                notes.append(f"blurred widely: the tissue around it is looked at out to {farther * reach:.2g} mm")
+            reach *= farther
+            break
+    if both is None:
+        raise InputError(
+            f"{name} has too little tissue around it to tell what it adds",
+            "the label map",
+            "give what the tissue reads with --baseline",
+        )
+    fits = [first for first, _ in both]
+    form = np.array([sum(share * (other.total - first.total) ** 2 for other, share in more) for first, more in both])
     around = free[box] & (distance > reach)
     around &= _plain(images, around)
     variance = np.array(
@@ -243,6 +242,34 @@ def _drawn_inside(
     if not reached:
         return 0.0, mask
     return reached, mask | (own & (distance <= reached + shell) & (share >= _HALF))
+
+
+def _both_fits(
+    images: list[Array],
+    mask: BoolArray,
+    own: BoolArray,
+    distance: Array,
+    spacing_mm: tuple[float, float, float],
+    how: Sharpness,
+    reach: float,
+    tissue: bool,
+    grown: bool,
+) -> list[tuple[Fitted, list[tuple[Fitted, float]]]] | None:
+    """Fits of CT and map, each with the others that say how much it depends on what was assumed; None if one fails."""
+    step = np.array(spacing_mm[::-1])
+    found = []
+    for k, sigma in enumerate((how.ct_mm, how.qsm_mm)):
+        first, others = _fits(images[k], mask, own, distance, sigma, spacing_mm, how, reach, tissue, k == 1)
+        if first is None:
+            return None
+        if grown:  # how far it reaches is a guess: a shell more changes the sum by this
+            more = mask | ((distance <= max(_SHELL_MM, float(step.min()))) & own)
+            away = ndimage.distance_transform_edt(~more, sampling=step)
+            other, _ = _fits(images[k], more, own, away, sigma, spacing_mm, how, reach, tissue, k == 1)
+            if other is not None:
+                others.append((other, 1.0))
+        found.append((first, others))
+    return found
 
 
 def _fits(

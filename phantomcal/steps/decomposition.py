@@ -67,6 +67,7 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
         noise = _noise(seen, how)
         baseline = _baseline(seen, how, system, given)
         lesions = []
+        unsummed: list[InputError] = []
         voxelwise = baseline
         if seen.labels is not None:
             local = given is None and how.baseline in ("auto", "fitted")
@@ -81,7 +82,11 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
                 sharpness=seen.sharpness,
                 names=seen.names,
                 density_g_per_ml=how.density_g_per_ml,
+                left_out=unsummed,
             )
+            if unsummed and not lesions:
+                raise unsummed[0]
+            seen.warnings += [f"no mass: {error.what}" for error in unsummed]
             lesions = [lesion.model_copy(update={"centre_mm": seen.world(lesion.centre_index)}) for lesion in lesions]
             if local:
                 voxelwise = _with_local(baseline, seen, lesions)

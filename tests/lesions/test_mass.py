@@ -7,6 +7,7 @@ from scipy import ndimage
 from phantomcal.errors import InputError
 from phantomcal.lesions.decompose import Baseline, System, physics_system
 from phantomcal.lesions.mass import lesion_masses
+from phantomcal.lesions.template import Sharpness
 from phantomcal.lesions.variogram import variance_of_sum
 
 SPACING = (1.0, 1.0, 1.2)
@@ -130,6 +131,34 @@ def test_a_mask_inside_the_visible_edge_is_widened_and_says_so(rng: np.random.Ge
     for mass, true in zip(lesion.masses, truth, strict=True):
         assert mass.ci95[0] < true < mass.ci95[1]
         assert mass.mass_mg == pytest.approx(true, rel=0.15)
+
+
+def test_a_lesion_blurred_over_all_that_is_near_is_compared_with_tissue_farther_off(
+    rng: np.random.Generator, system: System
+) -> None:
+    hu, ppm, mask, truth = drawn(rng, diameter_mm=10.0, blur_mm=(1.0, 1.0))
+    wide = Sharpness(ct_mm=(1.6, 1.6, 1.6), qsm_mm=(1.6, 1.6, 1.6))
+    hu, ppm = (ndimage.gaussian_filter(image, np.sqrt(1.6**2 - 1) / np.array(SPACING[::-1])) for image in (hu, ppm))
+    (lesion,) = lesion_masses(hu, ppm, mask, SPACING, system, sharpness=wide)
+    assert any("blurred widely" in note for note in lesion.notes)
+    for mass, true in zip(lesion.masses, truth, strict=True):
+        assert mass.mass_mg == pytest.approx(true, rel=0.1)
+
+
+def test_one_lesion_without_readings_is_left_out_and_the_other_measured(
+    rng: np.random.Generator, system: System
+) -> None:
+    hu, ppm, mask, truth = drawn(rng)
+    labels = mask.copy()
+    labels[2:5, 2:5, 2:5] = 2
+    hu[:8, :8, :8] = np.nan
+    with pytest.raises(InputError, match="lesion-2 has no voxel with both readings"):
+        lesion_masses(hu, ppm, labels, SPACING, system)
+    errors: list[InputError] = []
+    (lesion,) = lesion_masses(hu, ppm, labels, SPACING, system, left_out=errors)
+    assert lesion.lesion_id == "lesion-1"
+    assert lesion.masses[0].mass_mg == pytest.approx(truth[0], rel=0.08)
+    assert [error.what for error in errors] == ["lesion-2 has no voxel with both readings"]
 
 
 def test_a_vessel_beside_it_is_left_out(rng: np.random.Generator, system: System) -> None:

@@ -118,7 +118,9 @@ def test_every_step_is_done_for_everyone(small: Small) -> None:
         ("calibrate", "sub-phantom", "done"),
         *(("register", name, "done") for name in PEOPLE),
         *(("sample", name, "done") for name in PEOPLE),
+        *(("decompose", name, "done") for name in PEOPLE),
         ("correlate", "", "done"),
+        ("classify", "", "done"),
     }
 
 
@@ -144,6 +146,14 @@ def test_every_output_has_its_place(small: Small) -> None:
         *(f"registration/{who}/{name}" for who in PEOPLE for name in ("ct_to_mr.tfm", "registration.json")),
         *(f"correlation/{name}" for name in ("correlation.csv", "correlation.json", "report.html")),
         *(f"correlation/correlation_table.{suffix}" for suffix in ("csv", "html", "tex")),
+        *(f"classification/{name}" for name in ("lesions.csv", "classification.json", "report.html")),
+        *(f"decomposition/{who}/{name}" for who in PEOPLE for name in ("decomposition.json", "report.html")),
+        *(
+            f"decomposition/{who}/{material}_{kind}.nii.gz"
+            for who in PEOPLE
+            for material in ("calcium", "iron")
+            for kind in ("concentration", "standard_error", "probability")
+        ),
     }
     assert set(files_below(small.results)) == expected
     assert [p.name for p in small.results.parent.iterdir() if p.name.startswith(".")] == []
