@@ -13,6 +13,7 @@ from phantomcal.lesions.information import information_gains
 from phantomcal.lesions.labels import labels_of
 from phantomcal.lesions.likelihood import EVIDENCE, MISFIT, MODEL, Posterior, posterior
 from phantomcal.lesions.modelled import Modelled, modelled
+from phantomcal.lesions.naming import decided
 from phantomcal.lesions.readings import Columns, LesionTable, lesion_table, texts
 from phantomcal.lesions.rules import apply_rules, outcomes, rules_in_words
 from phantomcal.results import Calibration, Classification, ClassProbabilities, LesionVerdict, LogisticModel
@@ -206,8 +207,7 @@ def _lesion(
             notes.append(f"{best} {values[best]:.2f}, {second} {values[second]:.2f}: none reaches {threshold:g}")
         elif best == "nothing":
             notes.append("not told from surrounding tissue")
-        else:
-            verdict = likeliest
+        verdict = decided(values, chosen.misfit_p, threshold)
         notes += _disagreements(likely, verdict, threshold)
         if rule.verdict not in (verdict, "undetermined"):
             notes.append(f"the rules say {rule.verdict} ({rule.rule})")

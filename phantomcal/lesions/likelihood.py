@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from phantomcal.lesions.assumptions import CLASSES, Assumptions
 
@@ -182,7 +182,7 @@ def posterior(readings: Readings, known: Assumptions) -> Posterior:
     for evidence in EVIDENCE:
         probabilities[evidence][absent[evidence]] = np.nan
         freedom = 2 if evidence == "both" else 1
-        p[evidence] = np.where(absent[evidence], np.nan, stats.chi2.sf(misfit[evidence], freedom))
+        p[evidence] = np.where(absent[evidence], np.nan, special.chdtrc(freedom, misfit[evidence]))
     return Posterior(probabilities, p, {e: entropy_bits(q) for e, q in probabilities.items()})
 
 
@@ -225,7 +225,7 @@ def posterior_plane(hu: Array, ppm: Array, known: Assumptions, *, hu_se: float, 
         # HU and ppm are independent given the amounts, so that the grid is a product of two short tables.
         logs[k] = _log_marginal(density_ppm @ (nodes.weight * density_hu).T, nearest) + np.log(known.prior[name])
         misfit = np.minimum(misfit, nearest)
-    return np.moveaxis(special.softmax(logs, axis=0), 0, -1), np.asarray(stats.chi2.sf(misfit, 2))
+    return np.moveaxis(special.softmax(logs, axis=0), 0, -1), np.asarray(special.chdtrc(2, misfit))
 
 
 def relative_error(diameter_mm: Array, known: Assumptions) -> Array:

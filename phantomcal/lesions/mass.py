@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, special
+from scipy import special
 
 from phantomcal.errors import InputError
 from phantomcal.lesions.decompose import Baseline, decompose
@@ -18,7 +18,7 @@ from phantomcal.lesions.quantities import (
 from phantomcal.lesions.ranges import feasible_amounts
 from phantomcal.lesions.system import Component, System
 from phantomcal.lesions.template import Sharpness, reach_mm
-from phantomcal.lesions.totals import Total, lesion_total, near_lesions, voxel_sharpness
+from phantomcal.lesions.totals import Total, extents_of, lesion_total, near_lesions, voxel_sharpness
 from phantomcal.results import DecomposedLesion, LesionMass, MassPart
 
 Array = NDArray[np.float64]
@@ -91,9 +91,8 @@ def lesion_masses(
     """
     if not hu.shape == ppm.shape == labels.shape or hu.ndim != 3:
         raise InputError("CT, map and labels have different shapes", "the lesions", "bring them to one grid")
-    present = labels[labels != 0]
-    numbers = [int(n) for n in np.unique(present) if n > 0]
-    if not numbers:
+    extents = extents_of(labels)
+    if not extents:
         raise InputError("no lesion in the labels", "the label map", "every voxel is 0: check the file")
     usable = np.isfinite(hu) & np.isfinite(ppm)
     if measured is not None:
@@ -101,13 +100,10 @@ def lesion_masses(
     how = sharpness if sharpness is not None else voxel_sharpness(spacing_mm)
     reach = reach_mm(spacing_mm)
     fields = (hu, ppm) if baseline is None else (hu - baseline.hu, ppm - baseline.ppm)
-    free = usable & ~near_lesions(labels, spacing_mm, reach)
-    extents = ndimage.find_objects(labels.astype(np.int64))
+    free = usable & ~near_lesions(labels, extents, spacing_mm, reach)
     lesions = []
-    for number in numbers:
+    for number, where in extents.items():
         name = (names or {}).get(number, f"lesion-{number}")
-        extent = extents[number - 1]
-        where = (extent[0], extent[1], extent[2])
         try:
             total = lesion_total(fields, labels, number, where, usable, free, spacing_mm, how, reach, baseline, name)
         except InputError as error:

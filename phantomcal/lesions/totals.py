@@ -1,5 +1,6 @@
 """The sums of HU and ppm that one lesion adds, and how well they are known."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -308,26 +309,39 @@ def _fits(
     return (None, []) if found[0] is None else (placed[0][0], placed[1:])
 
 
-def near_lesions(labels: NDArray[np.integer], spacing_mm: tuple[float, float, float], reach: float) -> BoolArray:
+def extents_of(labels: NDArray[np.integer]) -> dict[int, _Box]:
+    """Bounding box of every label above 0, in ascending order."""
+    filled = labels > 0
+    if not filled.any():
+        return {}
+    spans = [np.flatnonzero(filled.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
+    z, y, x = (slice(int(s[0]), int(s[-1]) + 1) for s in spans)
+    found = {}
+    for number, own in enumerate(ndimage.find_objects(labels[z, y, x].astype(np.int64)), start=1):
+        if own is not None:
+            at = [slice(o.start + s.start, o.stop + s.start) for o, s in zip(own, (z, y, x), strict=True)]
+            found[number] = (at[0], at[1], at[2])
+    return found
+
+
+def near_lesions(
+    labels: NDArray[np.integer], extents: Mapping[int, _Box], spacing_mm: tuple[float, float, float], reach: float
+) -> BoolArray:
     """Lesions and what lies within reach of one."""
     step = np.array(spacing_mm[::-1])
     near = np.zeros(labels.shape, np.bool_)
     pad = np.ceil(reach / step).astype(int)
-    for extent in ndimage.find_objects(labels.astype(np.int64)):
-        if extent is not None:
-            box = _widened((extent[0], extent[1], extent[2]), pad, labels.shape)
-            near[box] |= ndimage.distance_transform_edt(labels[box] == 0, sampling=step) <= reach
+    for extent in extents.values():
+        box = _widened(extent, pad, labels.shape)
+        near[box] |= ndimage.distance_transform_edt(labels[box] == 0, sampling=step) <= reach
     return near
 
 
 def neighbourhood(
-    labels: NDArray[np.integer], number: int, spacing_mm: tuple[float, float, float], reach: float
+    labels: NDArray[np.integer], number: int, extent: _Box, spacing_mm: tuple[float, float, float], reach: float
 ) -> tuple[_Box, BoolArray]:
     """Voxels of a lesion and within reach of it, in a box of the volume."""
     step = np.array(spacing_mm[::-1])
-    where = np.argwhere(labels == number)
-    low, high = where.min(axis=0), where.max(axis=0) + 1
-    extent = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2])))
     box = _widened(extent, np.ceil(reach / step).astype(int), labels.shape)
     return box, np.asarray(ndimage.distance_transform_edt(labels[box] != number, sampling=step) <= reach)
 

@@ -1,5 +1,7 @@
 """How the noise of a weighted sum of voxels follows from how the tissue around varies with distance."""
 
+from typing import Any
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -40,32 +42,35 @@ def variance_of_sum(weights: Array, image: Array, free: BoolArray, *, about_zero
     """
     if int(free.sum()) < 2 * _LEAST_PAIRS:
         return float("nan")
-    shape = [scipy.fft.next_fast_len(2 * n - 1, real=True) for n in image.shape]
+    # Only lags between two weighted voxels count: transforms that are right as far as these suffice.
+    reach = [int(np.ptp(np.flatnonzero(weights.any(axis=other)))) for other in ((1, 2), (0, 2), (0, 1))]
+    shape = [scipy.fft.next_fast_len(n + r, real=True) for n, r in zip(image.shape, reach, strict=True)]
 
     def spectrum(values: Array) -> NDArray[np.complex128]:
         return np.asarray(scipy.fft.rfftn(values, s=shape))
 
-    def products(a: NDArray[np.complex128], b: NDArray[np.complex128]) -> Array:
-        return np.asarray(scipy.fft.irfftn(a * np.conj(b), s=shape), dtype=np.float64)
+    def by_lag(spectra: NDArray[Any]) -> Array:
+        return np.asarray(scipy.fft.irfftn(spectra, s=shape), dtype=np.float64)
 
     open_ = free.astype(np.float64)
     # Differences do not care for the level, but the transform's rounding does.
     level = 0.0 if about_zero else float(image[free].mean())
     values = np.where(free, image - level, 0.0)
     mask, own = spectrum(open_), spectrum(values)
-    pairs = np.round(products(mask, mask))
+    pairs = np.round(by_lag(_power(mask)))
     enough = pairs >= _LEAST_PAIRS
-    w = spectrum(weights)
-    overlap = products(w, w)
-    mean = products(own, own)
+    overlap = by_lag(_power(spectrum(weights)))
     if about_zero:
-        covariance = np.where(enough, mean / np.maximum(pairs, 1.0), 0.0)
+        covariance = np.where(enough, by_lag(_power(own)) / np.maximum(pairs, 1.0), 0.0)
         return max(float((covariance * overlap).sum()), 0.0)
-    squares = products(spectrum(values**2), mask)
-    mirrored = products(mask, spectrum(values**2))
-    half = 0.5 * (squares + mirrored) - mean
+    # Half the squared differences: the squares of both ends, less the product.
+    half = by_lag((spectrum(values**2) * np.conj(mask)).real - _power(own))
     semivariance = half / np.maximum(pairs, 1.0)
     semivariance[0, 0, 0] = 0.0
     sill = float(np.square(values[free]).mean())
     semivariance = np.where(enough, semivariance, sill)
     return max(-float((semivariance * overlap).sum()), 0.0)
+
+
+def _power(spectrum: NDArray[np.complex128]) -> Array:
+    return np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float64)

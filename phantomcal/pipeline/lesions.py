@@ -1,6 +1,6 @@
 """What a study's lesions say: blood or calcium, and how they change from session to session."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from phantomcal.errors import InputError
 from phantomcal.outputs import write_record
-from phantomcal.results import Calibration, Classification, StepOutcome
+from phantomcal.results import Calibration, Classification, Decomposition, StepOutcome
 from phantomcal.results.tracking import Tracking
 from phantomcal.study import Session, Study, nearest_phantom
 
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def classify_study(
-    target: Path, table: pd.DataFrame, study: Study, calibrations: Sequence[Calibration], steps: list[StepOutcome]
+    target: Path,
+    table: pd.DataFrame,
+    study: Study,
+    calibrations: Sequence[Calibration],
+    decompositions: Mapping[str, Decomposition],
+    steps: list[StepOutcome],
 ) -> Classification | None:
     """Classify every lesion of a study with the calibration of its session's nearest phantom.
 
@@ -30,6 +35,8 @@ def classify_study(
     study : Study
     calibrations : sequence of Calibration
         Of the phantom sessions that could be calibrated.
+    decompositions : mapping of str to Decomposition
+        By label of the session: the masses on the lesions' cards.
     steps : list of StepOutcome
         What was done, or why not, is added.
 
@@ -62,7 +69,8 @@ def classify_study(
     lines = classification_frame(record, frame)
     lines.to_csv(folder / "lesions.csv", index=False, float_format="%.8g", lineterminator="\n")
     write_record(record, folder / "classification.json")
-    (folder / "report.html").write_text(render(classification_report(record)), encoding="utf-8")
+    report = classification_report(record, masses=_masses(study, decompositions))
+    (folder / "report.html").write_text(render(report), encoding="utf-8")
     steps.append(StepOutcome(step="classify", status="done"))
     return record
 
@@ -171,6 +179,23 @@ def decompose_session(task: "Task", folder: Path, transform: Path) -> StepOutcom
     except InputError as error:
         return StepOutcome(**where, status="skipped", message=str(error))
     return StepOutcome(**where, status="done")
+
+
+def _masses(study: Study, decompositions: Mapping[str, Decomposition]) -> dict[str, list[tuple[str, str]]]:
+    """Masses in words, by the name a lesion has on its card."""
+    from phantomcal.report.lesion_cards import card_name
+    from phantomcal.report.numerals import with_uncertainty
+
+    found = {}
+    for session in study.people:
+        known = decompositions.get(session.label)
+        for lesion in known.lesions if known is not None else ():
+            words = [
+                (f"{m.material[:1].upper()}{m.material[1:]}", with_uncertainty(m.mass_mg, m.standard_error_mg, "mg"))
+                for m in lesion.masses
+            ]
+            found[card_name(session.subject, session.name, lesion.lesion_id)] = words
+    return found
 
 
 def _lesion_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -144,7 +144,7 @@ def run_study(
         table = _region_table(target) if sampled else None
         classification = tracking = None
         if table is not None and (table["kind"] == "lesion").any():
-            classification = classify_study(target, table, study, found.calibrations, steps)
+            classification = classify_study(target, table, study, found.calibrations, found.decompositions, steps)
             tracking = track_study(target, table, study, steps)
         if not found.calibrations and not sampled and not found.aligned:
             reasons = "; ".join(dict.fromkeys(s.message for s in steps if s.message)) or "no phantom, CT, map or labels"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from phantomcal.report.columns import table_of
-from phantomcal.report.lesion_cards import lesion_name, probability
+from phantomcal.report.lesion_cards import lesion_name
+from phantomcal.report.lesion_tones import probability
 from phantomcal.report.numerals import NONE, fixed, interval, number, p_number, percent, trimmed, with_uncertainty
 from phantomcal.report.page import RowFlag, TableBlock
 from phantomcal.results import Classification, LesionVerdict

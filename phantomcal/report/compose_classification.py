@@ -36,7 +36,7 @@ def classification_report(
     pictures : mapping of str to LesionPicture, optional
         By `lesion_id`, for the cards.
     masses : mapping of str to sequence of (str, str), optional
-        By `lesion_id`: what a decomposition says, for the cards.
+        By `lesion_name`: what a decomposition says, for the cards.
     volumes : sequence of Viewer
         The scans with the lesions outlined.
 

@@ -19,6 +19,7 @@ from phantomcal.report.content import (
 from phantomcal.report.decomposition_figures import MOST_LESIONS, Scene, maps_over_anatomy, plane_of_materials
 from phantomcal.report.decomposition_lesion_figures import lesion_picture, mass_rows
 from phantomcal.report.decomposition_volumes import finding
+from phantomcal.report.lesion_tones import TONES, probability
 from phantomcal.report.methods_decomposition import decomposition_methods, decomposition_references
 from phantomcal.report.numerals import NONE, count, interval, listed, number, percent, with_uncertainty
 from phantomcal.results import DecomposedLesion, Decomposition, LesionMass
@@ -166,11 +167,24 @@ def _lesions(record: Decomposition, scene: Scene | None) -> Section:
 def _card(record: Decomposition, lesion: DecomposedLesion, scene: Scene | None) -> Card:
     two = len(record.materials) == 2
     verdict, tone = finding(lesion) if two else ("ranges only", "undetermined")
+    hu, ppm = lesion.baseline_hu + lesion.excess_hu, lesion.baseline_ppm + lesion.excess_ppm
     facts = [
-        ("Volume", f"{number(lesion.volume_mm3, 3)} mm³ ({count(lesion.n_voxels, 'voxel')})"),
-        ("CT above tissue", with_uncertainty(lesion.excess_hu, lesion.excess_hu_se, "HU")),
-        ("QSM above tissue", with_uncertainty(lesion.excess_ppm, lesion.excess_ppm_se, "ppm")),
+        ("CT", with_uncertainty(hu, lesion.excess_hu_se, "HU")),
+        ("above tissue", with_uncertainty(lesion.excess_hu, lesion.excess_hu_se, "HU")),
+        ("QSM", with_uncertainty(ppm, lesion.excess_ppm_se, "ppm")),
+        ("above tissue", with_uncertainty(lesion.excess_ppm, lesion.excess_ppm_se, "ppm")),
     ]
+    if lesion.verdict is not None:
+        if two:
+            facts.append(("Told from nothing", verdict))
+        verdict, tone = lesion.verdict, TONES[lesion.verdict]
+        facts += [
+            ("P(haemorrhage)", probability(lesion.probability_haemorrhage)),
+            ("P(calcification)", probability(lesion.probability_calcification)),
+        ]
+        if (lesion.probability_mixed or 0.0) >= 0.01:
+            facts.append(("P(mixed)", probability(lesion.probability_mixed)))
+    facts.append(("Volume", f"{number(lesion.volume_mm3, 3)} mm³ ({count(lesion.n_voxels, 'voxel')})"))
     for mass in lesion.masses:
         name = f"{mass.material[0].upper()}{mass.material[1:]}"
         if mass.low_mg is not None:

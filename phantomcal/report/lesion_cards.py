@@ -3,17 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from phantomcal.report.lesion_pictures import LesionPicture, lesion_figure
-from phantomcal.report.numerals import NONE, fixed, number, percent, with_uncertainty
-from phantomcal.report.page import Card, Cards, Tone
+from phantomcal.report.lesion_tones import TONES, probability
+from phantomcal.report.numerals import number, percent, with_uncertainty
+from phantomcal.report.page import Card, Cards
 from phantomcal.results import LesionVerdict
 
 MOST_CARDS, MOST_WITHOUT_PICTURES = 60, 24
-_TONES: dict[str, Tone] = {
-    "haemorrhage": "iron",
-    "calcification": "calcium",
-    "mixed": "mixed",
-    "undetermined": "undetermined",
-}
 
 
 def lesion_cards(
@@ -29,7 +24,7 @@ def lesion_cards(
     pictures : mapping of str to LesionPicture, optional
         By `lesion_id`.
     masses : mapping of str to sequence of (str, str), optional
-        By `lesion_id`: what a decomposition says, as names and values.
+        By `lesion_name`: what a decomposition says, as names and values.
 
     Returns
     -------
@@ -46,7 +41,7 @@ def lesion_cards(
             "something that speaks against the verdict. The others are in the table."
         )
     return Cards(
-        [_card(v, (pictures or {}).get(v.lesion_id), (masses or {}).get(v.lesion_id, ())) for v in shown], caption
+        [_card(v, (pictures or {}).get(v.lesion_id), (masses or {}).get(lesion_name(v), ())) for v in shown], caption
     )
 
 
@@ -56,14 +51,12 @@ def _settled(v: LesionVerdict) -> int:
 
 def lesion_name(v: LesionVerdict) -> str:
     """Subject, session and lesion, as far as they are there."""
-    return " · ".join(part for part in (v.subject_id, v.session, v.lesion_id) if part)
+    return card_name(v.subject_id, v.session, v.lesion_id)
 
 
-def probability(p: float | None) -> str:
-    """A probability, never rounded to 0 or 1."""
-    if p is None:
-        return NONE
-    return "< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else fixed(p, 3)
+def card_name(subject: str, session: str, lesion: str) -> str:
+    """What the card of a lesion is headed with."""
+    return " · ".join(part for part in (subject, session, lesion) if part)
 
 
 def _card(v: LesionVerdict, picture: LesionPicture | None, masses: Sequence[tuple[str, str]]) -> Card:
@@ -93,7 +86,7 @@ def _card(v: LesionVerdict, picture: LesionPicture | None, masses: Sequence[tupl
     return Card(
         title,
         v.verdict,
-        _TONES[v.verdict],
+        TONES[v.verdict],
         None if picture is None else lesion_figure(picture, title),
         facts,
         v.note,

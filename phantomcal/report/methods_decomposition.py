@@ -63,6 +63,12 @@ def decomposition_methods(record: Decomposition) -> str:
             "place are added, and the slopes' covariance, which lesions share. Intervals are Student's with Welch and "
             "Satterthwaite's degrees of freedom."
         )
+    if any(lesion.verdict for lesion in record.lesions):
+        parts.append(
+            "Lesions were named haemorrhage, calcification or mixed by the likelihood of their HU and ppm, tissue plus "
+            "mean excess over it, under what blood and calcium read by calibration and literature (as "
+            "`phantomcal classify`); below a probability of 0.9 they are undetermined."
+        )
     units = (
         f"Tissue was taken to weigh {number(record.density_g_per_ml, 3)} g/mL; iron counts as 55.845 g/mol, calcium "
     )

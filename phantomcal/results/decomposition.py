@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from phantomcal.results.base import SCHEMA_VERSION, Interval, Provenance, Record
+from phantomcal.results.lesions import LesionClass
 
 
 class DecomposedMaterial(Record):
@@ -83,6 +84,13 @@ class DecomposedLesion(Record):
     excess_ppm_se: float
     error_correlation: float | None = Field(None, description="Of the errors of the two masses")
     masses: list[LesionMass]
+    verdict: LesionClass | None = Field(
+        None, description="By the likelihood of `classify`; null where the vials' medium stands for the tissue"
+    )
+    probability_haemorrhage: float | None = None
+    probability_calcification: float | None = None
+    probability_mixed: float | None = None
+    probability_nothing: float | None = Field(None, description="Not told from surrounding tissue")
     notes: list[str] = Field(default_factory=list)
 
 

@@ -57,6 +57,7 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
         from phantomcal.lesions.decompose import conditioning
         from phantomcal.lesions.maps import decompose_volume
         from phantomcal.lesions.mass import lesion_masses
+        from phantomcal.lesions.naming import with_verdicts
         from phantomcal.report import compose_decomposition  # noqa: F401
         from phantomcal.steps.decomposition_volumes import bring_together, write_maps
 
@@ -88,6 +89,8 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
                 raise unsummed[0]
             seen.warnings += [f"no mass: {error.what}" for error in unsummed]
             lesions = [lesion.model_copy(update={"centre_mm": seen.world(lesion.centre_index)}) for lesion in lesions]
+            if how.baseline != "medium":
+                lesions = with_verdicts(lesions, known)
             if local:
                 voxelwise = _with_local(baseline, seen, lesions)
         maps = decompose_volume(
@@ -176,12 +179,15 @@ def _with_local(baseline: "Baseline", seen: "Together", lesions: Sequence[Any]) 
     import numpy as np
 
     from phantomcal.lesions.template import reach_mm
-    from phantomcal.lesions.totals import neighbourhood
+    from phantomcal.lesions.totals import extents_of, neighbourhood
 
     assert seen.labels is not None
     hu, ppm = (np.full(seen.hu.shape, v, np.float32) for v in (baseline.hu, baseline.ppm))
+    extents = extents_of(seen.labels)
     for lesion in lesions:
-        box, near = neighbourhood(seen.labels, lesion.label, seen.spacing_mm, reach_mm(seen.spacing_mm))
+        box, near = neighbourhood(
+            seen.labels, lesion.label, extents[lesion.label], seen.spacing_mm, reach_mm(seen.spacing_mm)
+        )
         hu[box][near], ppm[box][near] = lesion.baseline_hu, lesion.baseline_ppm
     return replace(baseline, hu=hu, ppm=ppm, from_medium=False)
 

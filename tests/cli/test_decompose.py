@@ -10,9 +10,11 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from phantomcal.outputs import write_record
+from phantomcal.registration.quality import moved_mm
 from tests.cli.conftest import Call
 from tests.cli.test_bad_input import assert_refused
 from tests.lesions.lines import SLOPES, calibration_of
+from tests.registration.drawn import CENTRE_MM, drawn_pair, world_points
 
 CALCIUM, IRON = 400.0, 4.0
 TISSUE = (33.0, 0.01)
@@ -118,12 +120,44 @@ def test_maps_record_and_report(call: Call, scans: dict[str, Path], asked: list[
         assert mass["mass_mg"] == pytest.approx(truth[material], rel=0.1)
         assert mass["ci95"][0] < truth[material] < mass["ci95"][1]
         assert mass["detected"]
+    assert [o["verdict"] for o in record["lesions"]] == ["calcification", "haemorrhage"]
+    assert record["lesions"][0]["probability_calcification"] > 0.99
     assert record["lesions"][0]["centre_mm"] == pytest.approx([-9.0, 0.0, 0.0], abs=0.6)
     assert {i["role"] for i in record["provenance"]["inputs"]} >= {"ct", "qsm", "calibration", "lesions", "lookup"}
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "chalk" in page
     assert "mg HA/cm³" in page
+    assert "P(haemorrhage)" in page
     assert "chalk" in done.out
+
+
+def test_a_lesion_is_found_again_on_a_ct_that_is_aligned_on_the_spot(
+    call: Call, calibration: Path, tmp_path: Path
+) -> None:
+    """The same ball in a head scanned twice, the CT turned and shifted by a centimetre against the map."""
+    pair = drawn_pair()
+    middle, radius = CENTRE_MM + np.array([5.0, 38.0, 12.0]), 7.0  # in plain brain
+    for name, image, place, slope in (
+        ("ct", pair.ct, moved_mm(pair.truth, middle[None])[0], SLOPES["calcium"][0]),
+        ("Chimap", pair.qsm, middle, SLOPES["calcium"][1]),
+    ):
+        inside = np.linalg.norm(world_points(image) - place, axis=-1) <= radius
+        drawn = sitk.GetImageFromArray(sitk.GetArrayFromImage(image) + slope * CALCIUM * inside)
+        drawn.CopyInformation(image)
+        sitk.WriteImage(sitk.Cast(drawn, sitk.sitkFloat32), str(tmp_path / f"{name}.nii.gz"))
+    labels = sitk.GetImageFromArray(inside.astype(np.uint8))
+    labels.CopyInformation(pair.qsm)
+    sitk.WriteImage(labels, str(tmp_path / "lesions.nii.gz"))
+    sitk.WriteImage(pair.magnitude, str(tmp_path / "magnitude.nii.gz"))
+    scans = ["--ct", tmp_path / "ct.nii.gz", "--qsm", tmp_path / "Chimap.nii.gz", "--calibration", calibration]
+    aligned = ["--register", "--magnitude", tmp_path / "magnitude.nii.gz", "--lesions", tmp_path / "lesions.nii.gz"]
+    done = call("decompose", *scans, *aligned, "-o", tmp_path / "out")
+    assert done.code == 0, done
+    record = json.loads((tmp_path / "out" / "decomposition.json").read_text(encoding="utf-8"))
+    assert record["alignment"].startswith("aligned here by the magnitude (pass, predicted error")
+    assert "magnitude" in {i["role"] for i in record["provenance"]["inputs"]}
+    calcium = next(m for m in record["lesions"][0]["masses"] if m["material"] == "calcium")
+    assert calcium["mass_mg"] == pytest.approx(CALCIUM * 4 / 3 * np.pi * radius**3 * 40.078e-6, rel=0.1)
 
 
 def test_equal_inputs_give_equal_bytes(call: Call, scans: dict[str, Path], asked: list[object], tmp_path: Path) -> None:

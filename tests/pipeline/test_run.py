@@ -20,6 +20,7 @@ from phantomcal.results import StudyRun
 from phantomcal.simulate.brain import REGIONS
 from phantomcal.simulate.head import HeadOptions
 from phantomcal.simulate.study import simulate_study
+from tests.once import once
 
 pytestmark = pytest.mark.slow  # heads are simulated and aligned
 
@@ -38,9 +39,12 @@ class Small(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+def small(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Small:
+    return once(tmp_path_factory, pytestconfig, "pipeline", small_study)
+
+
+def small_study(root: Path) -> Small:
     """Four coarse heads and a phantom with shorter vials than the built-in one."""
-    root = tmp_path_factory.mktemp("pipeline")
     protocol = root / "small.yaml"
     raw = yaml.safe_load(builtin_protocols()["simulated-gd-ca"].read_text(encoding="utf-8"))
     raw["geometry"]["vial_length_mm"] = 50.0
