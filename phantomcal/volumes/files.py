@@ -1,17 +1,16 @@
 """One NIfTI, MHA or NRRD file as a 3-D image, whole and with a geometry that can be trusted, or a reason why not."""
 
-import gzip
 import os
 import struct
 import sys
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from isal import igzip, igzip_lib
 
 from phantomcal.errors import InputError
 from phantomcal.volumes.quirks import Quirk
@@ -124,9 +123,10 @@ def _check_nifti(path: Path, compressed: bool) -> list[Quirk]:
     """Refuse a NIfTI file that is cut short or whose two statements of its axes disagree."""
     name = path.name
     try:
-        with gzip.open(path) if compressed else path.open("rb") as stream:
-            content = stream.read()
-    except (EOFError, OSError, zlib.error) as error:
+        content = path.read_bytes()
+        if compressed:
+            content = igzip.decompress(content)
+    except (EOFError, OSError, igzip_lib.IsalError) as error:
         raise _unreadable(name) from error
     header = content[:540]
     layout = _nifti_layout(header)
