@@ -126,7 +126,7 @@ def _check_nifti(path: Path, compressed: bool) -> list[Quirk]:
         content = path.read_bytes()
         if compressed:
             content = igzip.decompress(content)
-    except (EOFError, OSError, igzip_lib.IsalError) as error:
+    except (EOFError, OSError, igzip_lib.IsalError) as error:  # type: ignore[misc]  # declared as an instance
         raise _unreadable(name) from error
     header = content[:540]
     layout = _nifti_layout(header)
