@@ -14,6 +14,7 @@ from phantomcal.study import Session, Study, nearest_phantom
 
 if TYPE_CHECKING:
     from phantomcal.pipeline.tasks import Task
+    from phantomcal.volumes import Volume
 
 
 def classify_study(
@@ -145,8 +146,8 @@ def nearest_calibration_of(person: Session, scanned: "dict[str, tuple[Session, P
     return None if phantom is None else scanned[phantom.label][1]
 
 
-def decompose_session(task: "Task", folder: Path, transform: Path) -> StepOutcome:
-    """Masses in the lesions of one session, into ``decomposition/<session>`` below `folder`.
+def decompose_session(task: "Task", folder: Path, transform: Path, read: "tuple[Volume, Volume]") -> StepOutcome:
+    """Maps and masses of one session, into ``decomposition/<session>`` below `folder`; the study's report shows them.
 
     Parameters
     ----------
@@ -156,6 +157,8 @@ def decompose_session(task: "Task", folder: Path, transform: Path) -> StepOutcom
         Scratch folder of the session.
     transform : pathlib.Path
         Map points to CT points.
+    read : tuple of Volume
+        CT and map.
 
     Returns
     -------
@@ -175,7 +178,9 @@ def decompose_session(task: "Task", folder: Path, transform: Path) -> StepOutcom
         lookup=session.lesion_lookup,
     )
     try:
-        decompose_volumes_step(task.calibration, folder / "decomposition" / session.label, scans)
+        decompose_volumes_step(
+            task.calibration, folder / "decomposition" / session.label, scans, read=read, report=False
+        )
     except InputError as error:
         return StepOutcome(**where, status="skipped", message=str(error))
     return StepOutcome(**where, status="done")

@@ -85,11 +85,11 @@ def analyse_person(task: "Task", folder: Path, result: SessionResult) -> "tuple[
         place.mkdir(parents=True)
         table.to_parquet(place / REGIONS, index=False)
     concentrations = None
-    if task.calibration is not None and transform is not None and table is not None:
+    if task.calibration is not None and transform is not None and table is not None and ct and qsm:
         from phantomcal.pipeline.lesions import decompose_session
 
         given = session.transform or folder / "registration" / session.label / "ct_to_mr.tfm"
-        outcomes.append(decompose_session(task, folder, given))
+        outcomes.append(decompose_session(task, folder, given, (ct, qsm)))
         concentrations = folder / "decomposition" / session.label if outcomes[-1].status == "done" else None
     if task.derivatives:
         from phantomcal.pipeline.derivatives import write_session

@@ -2,7 +2,7 @@
 
 This module and `metric_kernel` need numba, which takes a second to load: import them inside functions. Every loop runs
 without the interpreter lock, over a given range that writes to places of its own or over all of one job: results have
-the same bits on any number of threads.
+the same bits on any number of threads. Loops are written out, as slices and sums of arrays take the compiler ten seconds more.
 
 The compiled code is kept beside this file, or in the user's cache folder when that cannot be written to
 (``NUMBA_CACHE_DIR`` names another).
@@ -42,7 +42,8 @@ def bin_blocks(image, factors, low, high, start, stop, out):
     row = np.empty(nx, np.float32)
     for k in range(start, stop):
         for j in range(out.shape[1]):
-            row[:] = 0.0
+            for i in range(nx):
+                row[i] = 0.0
             for c in range(k * fz, k * fz + fz):
                 for b in range(j * fy, j * fy + fy):
                     line = image[c, b]
@@ -78,7 +79,9 @@ def sampled(mask, low, size, steps, offset, tries, to_centre, to_index, image, k
             keys[i] = (c * ny + b) * nx + a
             counts[keys[i] + 1] += 1
             n += 1
-    places = np.cumsum(counts)
+    places = counts  # where the next of each voxel goes
+    for i in range(1, counts.shape[0]):
+        places[i] += places[i - 1]
     order = np.empty(n, np.int32)
     for i in range(tries):
         if keys[i] >= 0:
@@ -194,7 +197,8 @@ def windowed(image, near, columns, rows, slices, low, high, start, stop, out):
     for k in range(start, stop):
         for j in range(image.shape[1]):
             if slices[k] < 0 or rows[j] < 0:
-                out[k, j, :] = low
+                for i in range(image.shape[2]):
+                    out[k, j, i] = low
                 continue
             line = near[slices[k], rows[j]]
             for i in range(image.shape[2]):
@@ -210,20 +214,30 @@ def filtered(image, along_x, along_y, along_z, out):
     slab, plane = np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32)
     line = np.empty(nx + 2 * rx, np.float32)
     for k in range(nz):
-        slab[:] = 0.0
-        for n in range(-rz, rz + 1):
-            slab += along_z[n + rz] * image[min(max(k + n, 0), nz - 1)]
-        plane[:] = 0.0
         for j in range(ny):
+            for i in range(nx):
+                slab[j, i] = 0.0
+        for n in range(-rz, rz + 1):
+            level, part = min(max(k + n, 0), nz - 1), along_z[n + rz]
+            for j in range(ny):
+                for i in range(nx):
+                    slab[j, i] += part * image[level, j, i]
+        for j in range(ny):
+            for i in range(nx):
+                plane[j, i] = 0.0
             for n in range(-ry, ry + 1):
-                plane[j] += along_y[n + ry] * slab[min(max(j + n, 0), ny - 1)]
-            line[:rx] = plane[j, 0]
-            line[rx : rx + nx] = plane[j]
-            line[rx + nx :] = plane[j, nx - 1]
-            row = out[k, j]
-            row[:] = 0.0
+                level, part = min(max(j + n, 0), ny - 1), along_y[n + ry]
+                for i in range(nx):
+                    plane[j, i] += part * slab[level, i]
+            for i in range(rx):
+                line[i], line[rx + nx + i] = plane[j, 0], plane[j, nx - 1]
+            for i in range(nx):
+                line[rx + i] = plane[j, i]
+                out[k, j, i] = 0.0
             for n in range(2 * rx + 1):
-                row += along_x[n] * line[n : n + nx]
+                part = along_x[n]
+                for i in range(nx):
+                    out[k, j, i] += part * line[n + i]
 
 
 @compiled
@@ -245,9 +259,11 @@ def score_poses(fixed_rows, offsets, moving, shape, matrices, shifts, n_bins, lo
     others = np.zeros(n_bins, np.int64)
     zero, half = np.float32(0.0), np.float32(0.5)
     for pose in range(start, stop):
-        m, s = matrices[pose].astype(np.float32), shifts[pose].astype(np.float32)
-        m00, m01, m02, m10, m11, m12 = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2]
-        m20, m21, m22, s0, s1, s2 = m[2, 0], m[2, 1], m[2, 2], s[0] + half, s[1] + half, s[2] + half
+        m, s = matrices[pose], shifts[pose]
+        m00, m01, m02 = np.float32(m[0, 0]), np.float32(m[0, 1]), np.float32(m[0, 2])
+        m10, m11, m12 = np.float32(m[1, 0]), np.float32(m[1, 1]), np.float32(m[1, 2])
+        m20, m21, m22 = np.float32(m[2, 0]), np.float32(m[2, 1]), np.float32(m[2, 2])
+        s0, s1, s2 = np.float32(s[0]) + half, np.float32(s[1]) + half, np.float32(s[2]) + half
         for i in range(n):  # without branches, so that several points are done at once
             x = m00 * a[i] + m01 * b[i] + m02 * c[i] + s0
             y = m10 * a[i] + m11 * b[i] + m12 * c[i] + s1
@@ -256,20 +272,23 @@ def score_poses(fixed_rows, offsets, moving, shape, matrices, shifts, n_bins, lo
             # Whole numbers below 2^24 are exact in float32.
             index = (np.floor(z) * high + np.floor(y)) * wide + np.floor(x)
             where[i] = np.int32(index) if within else outside
-        joint[:] = 0
+        for i in range(joint.shape[0]):
+            joint[i] = 0
         for i in range(n):
             joint[fixed_rows[i] + moving[where[i]]] += 1
         inside = 0
         both = 0.0
         single = 0.0
-        others[:] = 0
+        for g in range(n_bins):
+            others[g] = 0
         for f in range(n_bins):
-            row = joint[f * (n_bins + 1) : (f + 1) * (n_bins + 1)]
+            first = f * (n_bins + 1)
             whole = 0
             for g in range(n_bins):
-                whole += row[g]
-                others[g] += row[g]
-                both += logs[row[g]]
+                found = joint[first + g]
+                whole += found
+                others[g] += found
+                both += logs[found]
             single += logs[whole]
             inside += whole
         shares[pose] = inside / n

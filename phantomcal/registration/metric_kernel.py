@@ -1,7 +1,8 @@
 """Compiled mutual information of one level at a pose, its gradient, and the climb to its nearest top.
 
 Each runs on one thread from end to end without the interpreter lock: threads do whole climbs side by side, which costs
-nothing to keep in step, and sums have one order. See `kernel` for where the compiled code is kept.
+nothing to keep in step, and sums have one order. See `kernel` for how they are written and where the compiled code is
+kept.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -28,7 +29,9 @@ def joint_counts(fixed_bins, offsets, moving, matrix, shift, start, stop, values
     """
     nz, ny, nx = moving.shape
     one = np.float32(1.0)
-    joint[:] = 0.0
+    for f in range(joint.shape[0]):
+        for g in range(joint.shape[1]):
+            joint[f, g] = 0.0
     m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
     m20, m21, m22 = matrix[2, 0], matrix[2, 1], matrix[2, 2]
@@ -77,7 +80,9 @@ def pull(fixed_bins, offsets, shape, matrix, shift, values, slopes, weights, gai
     """
     one = np.float32(1.0)
     force = np.empty(3)
-    out[:] = 0.0
+    for axis in range(3):
+        for k in range(4):
+            out[axis, k] = 0.0
     for i in range(start, stop):
         weight = weights[i]
         if weight <= 0.0:
@@ -132,11 +137,17 @@ def information(fixed_bins, offsets, moving, to_index, origin, n_bins, rotation,
                 matrix[i, j] += to_index[i, k] * rotation[k, j]
     joint = np.empty((n_bins, n_bins))
     joint_counts(fixed_bins, offsets, moving, matrix, shift, 0, n, values, slopes, weights, joint)
-    out[:] = 0.0
-    inside = joint.sum()
+    for i in range(6):
+        out[i] = 0.0
+    inside = 0.0
+    ones, others = np.zeros(n_bins), np.zeros(n_bins)
+    for f in range(n_bins):
+        for g in range(n_bins):
+            inside += joint[f, g]
+            ones[f] += joint[f, g]
+            others[g] += joint[f, g]
     if inside < _LEAST_INSIDE * n:
         return 0.0
-    ones, others = joint.sum(axis=1), joint.sum(axis=0)
     gain = np.zeros((n_bins, n_bins), np.float32)
     nats = 0.0
     for f in range(n_bins):
@@ -160,7 +171,8 @@ def information(fixed_bins, offsets, moving, to_index, origin, n_bins, rotation,
     out[0] = (moment[2, 1] - moment[1, 2]) / ARM_MM
     out[1] = (moment[0, 2] - moment[2, 0]) / ARM_MM
     out[2] = (moment[1, 0] - moment[0, 1]) / ARM_MM
-    out[3:] = force[:, 0]
+    for i in range(3):
+        out[3 + i] = force[i, 0]
     return nats
 
 
@@ -175,7 +187,10 @@ def climb(fixed_bins, offsets, moving, to_index, origin, n_bins, rotation, centr
     values, slopes, weights = np.empty(n, np.float32), np.empty((n, 3), np.float32), np.empty(n, np.float32)
     here, there, slope, ahead = np.zeros(6), np.zeros(6), np.zeros(6), np.zeros(6)
     # In these units a Newton step is about the gradient itself.
-    inverse = np.eye(6)
+    inverse = np.zeros((6, 6))
+    for i in range(6):
+        inverse[i, i] = 1.0
+    step, fall = np.zeros(6), np.zeros(6)
     turn, jacobian, turned = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     x, raw, moved = np.zeros(6), np.zeros(6), np.zeros(3)
     nats = 0.0
@@ -217,13 +232,15 @@ def climb(fixed_bins, offsets, moving, to_index, origin, n_bins, rotation, centr
                     there[i] = here[i] + length * way[i]
                 continue
             gained = found - nats
-            _learn(inverse, there - here, slope - ahead, steps == 0)
+            for i in range(6):
+                step[i], fall[i] = there[i] - here[i], slope[i] - ahead[i]
+            _learn(inverse, step, fall, steps == 0)
         else:
             gained = np.inf
         steps += 1
         nats = found
-        here[:] = there
-        slope[:] = ahead
+        for i in range(6):
+            here[i], slope[i] = there[i], ahead[i]
         expected, longest = 0.0, 0.0
         for i in range(6):
             way[i] = 0.0
@@ -251,15 +268,19 @@ def climb(fixed_bins, offsets, moving, to_index, origin, n_bins, rotation, centr
 @compiled
 def _learn(inverse, step, fall, first):
     """BFGS update of the inverse curvature by a step and how far the slope fell along it."""
-    product, size = 0.0, 0.0
+    product, size, length = 0.0, 0.0, 0.0
     for i in range(6):
         product += step[i] * fall[i]
         size += fall[i] ** 2
-    if product <= 1e-3 * np.sqrt(size * (step**2).sum()):  # not (yet) a hill: longer steps of the same kind
-        inverse *= 2.0
+        length += step[i] ** 2
+    hill = product > 1e-3 * np.sqrt(size * length)
+    if first or not hill:
+        factor = product / size if hill else 2.0  # not (yet) a hill: longer steps of the same kind
+        for i in range(6):
+            for k in range(6):
+                inverse[i, k] *= factor
+    if not hill:
         return
-    if first:
-        inverse *= product / size
     along = np.zeros(6)
     for i in range(6):
         for k in range(6):
@@ -281,7 +302,9 @@ def _turn(x, y, z, turn, jacobian):
     if angle > 1e-3:
         sine, one = np.sin(angle) / angle, (1 - np.cos(angle)) / angle**2
         two = (angle - np.sin(angle)) / angle**3
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    cross = np.zeros((3, 3))
+    cross[0, 1], cross[0, 2], cross[1, 2] = -z, y, -x
+    cross[1, 0], cross[2, 0], cross[2, 1] = z, -y, x
     for i in range(3):
         for j in range(3):
             square = cross[i, 0] * cross[0, j] + cross[i, 1] * cross[1, j] + cross[i, 2] * cross[2, j]

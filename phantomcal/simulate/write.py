@@ -8,6 +8,7 @@ import pandas as pd
 
 from phantomcal import __version__
 from phantomcal.outputs import to_json
+from phantomcal.volumes.write import write_nifti
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -21,10 +22,8 @@ HEAD_REFERENCE = "none: tissue values as drawn"
 
 def write_image(image: "sitk.Image", path: Path) -> None:
     """Write a compressed NIfTI file; its folder is made when missing."""
-    import SimpleITK as sitk
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
+    write_nifti(image, path)
 
 
 def write_text(text: str, path: Path) -> None:

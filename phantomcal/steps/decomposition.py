@@ -28,9 +28,18 @@ if TYPE_CHECKING:
     from phantomcal.lesions.decompose import Baseline
     from phantomcal.lesions.system import System
     from phantomcal.steps.decomposition_volumes import Together
+    from phantomcal.volumes import Volume
 
 
-def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: Choices | None = None) -> Decomposition:
+def decompose_volumes_step(
+    calibration: Path,
+    out: Path,
+    scans: Scans,
+    choices: Choices | None = None,
+    *,
+    read: "tuple[Volume, Volume] | None" = None,
+    report: bool = True,
+) -> Decomposition:
     """`phantomcal decompose --ct --qsm`: maps, decomposition.json and report.html into `out`.
 
     Parameters
@@ -40,6 +49,10 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
     out : pathlib.Path
     scans : Scans
     choices : Choices, optional
+    read : tuple of Volume, optional
+        CT and map, where they have been read before.
+    report : bool
+        Whether report.html is written.
 
     Returns
     -------
@@ -52,14 +65,16 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
         raise InputError("nothing to fit a baseline around", "--baseline fitted", "give the lesions with --lesions")
     known = read_calibration(calibration)
     with ThreadPoolExecutor(1) as beside:
-        reading = beside.submit(read_both, scans)
+        reading = beside.submit(lambda: read if read is not None else read_both(scans))
         # What decomposes and draws loads while the volumes are read.
         from phantomcal.lesions.decompose import conditioning
         from phantomcal.lesions.maps import decompose_volume
         from phantomcal.lesions.mass import lesion_masses
         from phantomcal.lesions.naming import with_verdicts
-        from phantomcal.report import compose_decomposition  # noqa: F401
         from phantomcal.steps.decomposition_volumes import bring_together, write_maps
+
+        if report:
+            from phantomcal.report import compose_decomposition  # noqa: F401
 
         system = how.system(known, calibration.name)
         given = given_baseline(how.baseline, system)
@@ -135,7 +150,8 @@ def decompose_volumes_step(calibration: Path, out: Path, scans: Scans, choices: 
                 started,
             ),
         )
-        _write_report(record, seen, maps, folder)
+        if report:
+            _write_report(record, seen, maps, folder)
         written = files.result()
         record = record.model_copy(
             update={
