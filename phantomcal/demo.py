@@ -1,7 +1,9 @@
 """The demo: a simulated study, run from nothing, its estimates held against the truth."""
 
+import contextlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from phantomcal.errors import InputError
+from phantomcal.errors import InputError, PhantomcalError
 from phantomcal.pipeline import run_study
 from phantomcal.results import StudyRun
 from phantomcal.steps.simulation import simulate_study_step
@@ -69,7 +71,20 @@ def run_demo(
     """
     study, truth_file, results = folder / "study", folder / "study_truth.json", folder / "results"
     _clear(folder, study, truth_file, results)
-    simulate_study_step(study, seed, n_subjects, jobs or os.cpu_count() or 1, progress)
+    compiling: list[threading.Thread] = []
+
+    def simulated(what: str, done: int, total: int) -> None:
+        labels = next(study.glob("derivatives/*/sub-01/anat/sub-01_space-Chimap_dseg.json"), None)
+        if not compiling and labels is not None:  # the last of a head's files but for its lesions
+            head = (study / "sub-01", labels.with_suffix(".nii.gz"))
+            compiling.append(threading.Thread(target=_compile, args=head, daemon=True))
+            compiling[0].start()
+        if progress is not None:
+            progress(what, done, total)
+
+    simulate_study_step(study, seed, n_subjects, jobs or os.cpu_count() or 1, simulated)
+    for thread in compiling:
+        thread.join()
     compared: list[pd.DataFrame] = []
 
     def compare(record: StudyRun, target: Path) -> pd.DataFrame:
@@ -79,6 +94,19 @@ def run_demo(
 
     run_study(study, results, jobs=jobs, progress=progress, compare=compare)
     return DemoResult(compared[0], results / "report.html")
+
+
+def _compile(head: Path, dseg: Path) -> None:
+    """Align and sample one head while others are drawn: what has to be compiled once is there when the run begins."""
+    from phantomcal.correlation.regions import sample_regions
+    from phantomcal.registration.align import align
+    from phantomcal.volumes import read_ct, read_labels, read_magnitude
+
+    with contextlib.suppress(PhantomcalError):  # the run says it better
+        ct = read_ct(str(head / "ct" / f"{head.name}_ct.nii.gz")).image
+        magnitude = read_magnitude(str(head / "anat" / f"{head.name}_part-mag_T2starw.nii.gz")).image
+        found = align(ct, magnitude)
+        sample_regions(read_labels(str(dseg)).image, ct=ct, qsm=magnitude, transform=found.transform)
 
 
 def _clear(folder: Path, study: Path, truth_file: Path, results: Path) -> None:

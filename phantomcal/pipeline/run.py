@@ -1,5 +1,6 @@
 """A whole study from its folder to its outputs."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -118,6 +119,8 @@ def run_study(
         phantoms = [Task("phantom", _absolute(s), **common, threads=threads) for s in study.phantoms]
         ends: Counter[str] = Counter()
         with workforce(len(phantoms) + len(study.people), jobs, scheduler) as do:
+            if not alone:  # this process only waits
+                threading.Thread(target=_load_reports, daemon=True).start()
             _finish(do, phantoms, "calibrate phantoms", tell, ends)
             scanned = usable_calibrations(phantoms)
             people = [
@@ -180,6 +183,13 @@ def _absolute(session: Session) -> Session:
     """Workers may have another working folder."""
     protocol = Path(session.protocol)
     return replace(session, protocol=str(protocol.resolve())) if protocol.is_file() else session
+
+
+def _load_reports() -> None:
+    """Import what correlates and draws: seconds that pass while others work."""
+    from phantomcal.correlation import correlate  # noqa: F401
+    from phantomcal.report import compose_correlation, compose_study  # noqa: F401
+    from phantomcal.steps import correlation  # noqa: F401
 
 
 def _finish(do: Workforce, tasks: Sequence[Task], what: str, tell: ProgressCallback, ends: Counter[str]) -> None:

@@ -2,7 +2,8 @@
 
 This module and `metric_kernel` need numba, which takes a second to load: import them inside functions. Every loop runs
 without the interpreter lock, over a given range that writes to places of its own or over all of one job: results have
-the same bits on any number of threads. Loops are written out, as slices and sums of arrays take the compiler ten seconds more.
+the same bits on any number of threads. Loops are written out: sums and slices of arrays would take the compiler ten
+seconds more.
 
 The compiled code is kept beside this file, or in the user's cache folder when that cannot be written to
 (``NUMBA_CACHE_DIR`` names another).
