@@ -167,7 +167,7 @@ def _lesion(
 
 
 def _two_masses(name: str, number: int, total: Total, system: System, density: float) -> tuple[list[LesionMass], float]:
-    inverse = np.linalg.inv(system.slopes)
+    inverse = np.asarray(np.linalg.inv(system.slopes), dtype=np.float64)
     amounts = inverse @ total.sums  # mmol/L times mm3
     # Source, variance of the two sums, systematic or not, degrees of freedom.
     parts: list[tuple[str, Array, bool, float]] = [
@@ -196,6 +196,7 @@ def _two_masses(name: str, number: int, total: Total, system: System, density: f
             component,
             (float(kept[i]), float(amounts[i])),
             [(source, float(np.square(inverse[i]) @ v), common, dof) for source, v, common, dof in parts],
+            _variance_of_nothing(i, amounts, inverse, system, parts),
             total.body_mm3,
             density,
         )
@@ -206,11 +207,25 @@ def _two_masses(name: str, number: int, total: Total, system: System, density: f
     return masses, float(spread[0, 1] / np.prod(sd)) if np.all(sd > 0) else 0.0
 
 
+def _variance_of_nothing(
+    i: int, amounts: Array, inverse: Array, system: System, parts: Sequence[tuple[str, Array, bool, float]]
+) -> float:
+    """Variance that a material's amount would have if there were none of it: its own slopes then do not matter, but
+    what the slopes of the other are unsure of looks like some of this one.
+    """
+    others = np.maximum(amounts, 0.0)
+    others[i] = 0.0
+    slopes = np.array([others @ covariance @ others for covariance in system.slope_covariance])
+    rest = slopes + np.sum([v for source, v, _, _ in parts if "calibration" not in source], axis=0)
+    return float(np.square(inverse[i]) @ rest)
+
+
 def _mass(
     lesion: tuple[str, int],
     component: Component,
     found: tuple[float, float],
     variances: Sequence[tuple[str, float, bool, float]],
+    at_nothing: float,
     volume_mm3: float,
     density: float,
 ) -> LesionMass:
@@ -224,8 +239,6 @@ def _mass(
     dof = total**2 / below if below > 0 else _MANY
     t = float(special.stdtrit(dof, 0.975))
     se = float(np.sqrt(total))
-    # Slopes do not matter where there is nothing.
-    at_nothing = sum(v for source, v, _, _ in variances if "calibration" not in source)
     detected = free > float(special.stdtrit(dof, 0.95)) * float(np.sqrt(at_nothing))
     mean = kept / volume_mm3
     mass = kept * to_mg

@@ -122,6 +122,20 @@ def test_the_calibrations_share_does_not_average_out(rng: np.random.Generator) -
     assert [p["CT calibration"] for p in parts] == pytest.approx([0.05, 0.05], rel=0.1)
 
 
+def test_slopes_that_are_unsure_are_not_taken_for_another_material(system: System) -> None:
+    """A calcification whose calcium is more diamagnetic than the calibration says: no iron, but a tenth less ppm."""
+    unsure = physics_system(FORMS, scale_se=0.1)
+    told = {"sure": 0, "unsure": 0}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        hu, ppm, mask, _ = drawn(rng, (3000.0, 0.0), diameter_mm=10.0)
+        ppm = TISSUE[1] + (ppm - TISSUE[1]) * 0.9
+        for name, known in (("sure", system), ("unsure", unsure)):
+            told[name] += lesion_masses(hu, ppm, mask, SPACING, known)[0].masses[1].detected
+    assert told["sure"] == 8
+    assert told["unsure"] == 0
+
+
 def test_a_mask_inside_the_visible_edge_is_widened_and_says_so(rng: np.random.Generator, system: System) -> None:
     hu, ppm, mask, truth = drawn(rng, diameter_mm=10.0)
     tight = ndimage.binary_erosion(mask, iterations=2).astype(np.uint8)
