@@ -241,7 +241,7 @@ def _lesion_table(record: Decomposition) -> TableBlock:
         "free": "Unconstrained",
         "mean": "Mean",
         "per100": "Per 100 g",
-        "ha": "As hydroxyapatite",
+        "ha": "As HA",
     }
     units = {
         "volume": "mm³",
@@ -263,7 +263,7 @@ def _lesion_table(record: Decomposition) -> TableBlock:
         numbers=tuple(units),
         flags=row_flags,
         note="Muted: not told from nothing (one-sided 5 %). Systematic: from slopes and a given baseline, common to "
-        "all lesions.",
+        "all lesions. HA: hydroxyapatite.",
     )
 
 
