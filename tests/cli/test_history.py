@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -204,8 +203,8 @@ def test_repeatability_of_three_runs(call: Call, tmp_path: Path, rng: np.random.
     assert not (tmp_path / "one").exists()
 
 
-def test_a_chart_of_500_calibrations_is_quick_and_loads_little(tmp_path: Path, rng: np.random.Generator) -> None:
-    """The whole command; processor time, as the machine that runs the tests may be busy. See benchmarks/history.py."""
+def test_a_chart_of_500_calibrations_loads_little(tmp_path: Path, rng: np.random.Generator) -> None:
+    """The whole command; how long it takes is measured by benchmarks/history.py."""
     db = tmp_path / "history.sqlite"
     engine = hasty(db)
     record = made()
@@ -216,21 +215,18 @@ def test_a_chart_of_500_calibrations_is_quick_and_loads_little(tmp_path: Path, r
         )
     engine.dispose()
     code = (
-        "import sys, time; sys.argv = ['phantomcal', *sys.argv[1:]]\n"
+        "import sys; sys.argv = ['phantomcal', *sys.argv[1:]]\n"
         "from phantomcal.cli import main\n"
         "try:\n    main()\n"
         "except SystemExit as stop:\n"
         "    heavy = [m for m in ('seaborn', 'scipy.stats', 'pandas', 'statsmodels', 'pingouin') if m in sys.modules]\n"
-        "    print('CODE', stop.code, time.process_time(), heavy)\n"
+        "    print('CODE', stop.code, heavy)\n"
     )
-    started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, "history", "chart", "--db", db, "-o", tmp_path / "out"],
         capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parents[2],
     )  # fmt: skip
-    assert time.perf_counter() - started < 60
-    last = done.stdout.splitlines()[-1].split(maxsplit=3)
+    last = done.stdout.splitlines()[-1].split(maxsplit=2)
     assert last[1] in ("0", "1")
-    assert last[3] == "[]", "a library that takes long to load came back into the chart"
-    assert float(last[2]) < 4
+    assert last[2] == "[]", "a library that takes long to load came back into the chart"
     assert len(pd.read_csv(tmp_path / "out" / "history.csv")) == 500
