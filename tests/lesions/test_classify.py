@@ -270,14 +270,3 @@ def test_impossible_calls_are_refused() -> None:
         classify_lesions(table((NAN, NAN)))
     with pytest.raises(InputError, match="--model and --fit"):
         classify_lesions(drawn_labels(), fit=True, model=classify_lesions(drawn_labels(), fit=True).logistic)
-
-
-def test_two_thousand_lesions_in_seconds() -> None:
-    import time
-
-    rng = np.random.default_rng(2)
-    rows = list(zip(rng.uniform(0, 400, 2_000), rng.uniform(-0.8, 1.2, 2_000), strict=True))
-    started = time.perf_counter()
-    record = classify_lesions(table(*rows))
-    assert len(record.lesions) == 2_000
-    assert time.perf_counter() - started < 10

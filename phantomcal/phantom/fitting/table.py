@@ -81,7 +81,9 @@ def fit_table(
         complete &= ~unused
     identity = next((c for c in ("vial_id", "id", "name", "label") if c in table.columns), None)
     groups = (
-        [((), table.index[complete])] if not by else list(table[complete].groupby(list(by), sort=False).groups.items())
+        [((), table.index[complete])]
+        if not by
+        else [(key, part.index) for key, part in table[complete].groupby(list(by), sort=False)]
     )
     if not groups:
         raise InputError("no usable rows", where, f"fill the columns {x} and {y}")
