@@ -14,7 +14,7 @@ by their voxels.
 
 `mass`: calcium and iron against what was put in; see `lesions_mass.py`.
 
-One quiet core: classes 3 minutes, voxels 3, mass 9; `--quick` a quarter of that.
+One quiet core: classes 3 minutes, voxels 3, mass 4; `--quick` a quarter of that.
 docs/lesion-accuracy.md are this program's.
 """
 
