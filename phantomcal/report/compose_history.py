@@ -180,7 +180,7 @@ def _caption(events: bool) -> str:
 def _section(chart: LineChart, record: HistoryChart, figure: Figure) -> Section:
     title = f"{chart.scanner}: {line_name(chart)}"
     if len({c.protocol for c in record.charts}) > 1:
-        title += f" ({chart.protocol})"
+        title += f" ({chart.protocol or 'no protocol'})"
     signals = _signals(chart)
     notes = [f"{chart.verdict[0].upper()}{chart.verdict[1:]}."]
     if chart.trend is not None and chart.trend.note:
