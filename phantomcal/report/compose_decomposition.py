@@ -19,7 +19,7 @@ from phantomcal.report.content import (
 from phantomcal.report.decomposition_figures import MOST_LESIONS, Scene, maps_over_anatomy, plane_of_materials
 from phantomcal.report.decomposition_lesion_figures import lesion_picture, mass_rows
 from phantomcal.report.decomposition_volumes import finding
-from phantomcal.report.lesion_tones import TONES, probability
+from phantomcal.report.lesion_tones import TONES, probability_facts
 from phantomcal.report.methods_decomposition import decomposition_methods, decomposition_references
 from phantomcal.report.numerals import NONE, count, interval, listed, number, percent, with_uncertainty
 from phantomcal.results import DecomposedLesion, Decomposition, LesionMass
@@ -178,12 +178,9 @@ def _card(record: Decomposition, lesion: DecomposedLesion, scene: Scene | None) 
         if two:
             facts.append(("Told from nothing", verdict))
         verdict, tone = lesion.verdict, TONES[lesion.verdict]
-        facts += [
-            ("P(haemorrhage)", probability(lesion.probability_haemorrhage)),
-            ("P(calcification)", probability(lesion.probability_calcification)),
-        ]
-        if (lesion.probability_mixed or 0.0) >= 0.01:
-            facts.append(("P(mixed)", probability(lesion.probability_mixed)))
+        facts += probability_facts(
+            lesion.probability_haemorrhage, lesion.probability_calcification, lesion.probability_mixed
+        )
     facts.append(("Volume", f"{number(lesion.volume_mm3, 3)} mm³ ({count(lesion.n_voxels, 'voxel')})"))
     for mass in lesion.masses:
         name = f"{mass.material[0].upper()}{mass.material[1:]}"

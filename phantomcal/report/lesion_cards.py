@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from phantomcal.report.lesion_pictures import LesionPicture, lesion_figure
-from phantomcal.report.lesion_tones import TONES, probability
+from phantomcal.report.lesion_tones import TONES, probability_facts
 from phantomcal.report.numerals import number, percent, with_uncertainty
 from phantomcal.report.page import Card, Cards
 from phantomcal.results import LesionVerdict
@@ -66,10 +66,7 @@ def _card(v: LesionVerdict, picture: LesionPicture | None, masses: Sequence[tupl
     if v.qsm_ppm is not None:
         facts.append(("QSM", with_uncertainty(v.qsm_ppm, v.qsm_se_ppm, "ppm")))
     if v.probability_haemorrhage is not None:
-        facts.append(("P(haemorrhage)", probability(v.probability_haemorrhage)))
-        facts.append(("P(calcification)", probability(v.probability_calcification)))
-    if v.probability_mixed is not None and v.probability_mixed >= 0.01:
-        facts.append(("P(mixed)", probability(v.probability_mixed)))
+        facts += probability_facts(v.probability_haemorrhage, v.probability_calcification, v.probability_mixed)
     facts.append(("Rules say", v.rule.verdict))
     if v.volume_mm3 is not None:
         facts.append(("Volume", f"{number(v.volume_mm3, 3)} mm³"))

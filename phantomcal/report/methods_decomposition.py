@@ -1,5 +1,6 @@
 """The methods paragraph of a decomposition, said only as far as it was done, with what it cites."""
 
+from phantomcal.lesions.assumptions import THRESHOLD
 from phantomcal.report.numerals import count, listed, number
 from phantomcal.results import Decomposition
 
@@ -67,7 +68,7 @@ def decomposition_methods(record: Decomposition) -> str:
         parts.append(
             "Lesions were named haemorrhage, calcification or mixed by the likelihood of their HU and ppm, tissue plus "
             "mean excess over it, under what blood and calcium read by calibration and literature (as "
-            "`phantomcal classify`); below a probability of 0.9 they are undetermined."
+            f"`phantomcal classify`); below a probability of {THRESHOLD:g} they are undetermined."
         )
     units = (
         f"Tissue was taken to weigh {number(record.density_g_per_ml, 3)} g/mL; iron counts as 55.845 g/mol, calcium "

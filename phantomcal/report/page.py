@@ -88,6 +88,7 @@ def render(report: Report) -> str:
         {"anchor": anchor, "section": section, "blocks": _rows([_block(block) for block in section.blocks])}
         for anchor, section in zip(places, report.sections, strict=True)
     ]
+    warnings, n_warnings = _warnings(report, places)
     template = _environment().get_template("report.html")
     script = _script(any(isinstance(block, Viewer) for section in report.sections for block in section.blocks))
     return template.render(
@@ -96,8 +97,8 @@ def render(report: Report) -> str:
         script=Markup(script),
         verdict_class="review" if report.verdict == "warn" else report.verdict,
         verdict_word=_VERDICT_WORDS[report.verdict],
-        warnings=_warnings(report, places),
-        n_warnings=len(dict.fromkeys([*report.warnings, *(w for s in report.sections for w in s.warnings)])),
+        warnings=warnings,
+        n_warnings=n_warnings,
         sections=sections,
         methods=paragraphs(report.methods),
         references=[linked(reference) for reference in report.references],
@@ -147,7 +148,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _warnings(report: Report, places: Sequence[str]) -> list[dict[str, str]]:
+def _warnings(report: Report, places: Sequence[str]) -> tuple[list[dict[str, str]], int]:
+    """What the top of the page lists, and how many warnings there are."""
     # A warning that concerns a section stands there, and once at the top; a section with many is cut short there.
     where: dict[str, tuple[str, str]] = {}
     for section, anchor in zip(report.sections, places, strict=True):
@@ -164,7 +166,7 @@ def _warnings(report: Report, places: Sequence[str]) -> list[dict[str, str]]:
         listed += shown
         if many:
             listed.append(shown[0] | {"text": f"and {len(items) - len(shown)} more"})
-    return listed
+    return listed, sum(len(items) for items in found.values())
 
 
 def _block(block: Block) -> dict[str, Any]:

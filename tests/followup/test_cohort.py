@@ -53,7 +53,7 @@ def test_two_patients_give_no_interval() -> None:
     assert rate.ci95 is None
     assert "2 patients" in rate.note
     assert mixed.percent_per_year is None
-    assert "with several intervals" in mixed.note
+    assert "patients with several intervals" in mixed.note
 
 
 def test_the_interval_covers_with_clustered_lesions() -> None:

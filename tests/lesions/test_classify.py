@@ -270,3 +270,11 @@ def test_impossible_calls_are_refused() -> None:
         classify_lesions(table((NAN, NAN)))
     with pytest.raises(InputError, match="--model and --fit"):
         classify_lesions(drawn_labels(), fit=True, model=classify_lesions(drawn_labels(), fit=True).logistic)
+
+
+def test_two_thousand_lesions_are_named_in_chunks() -> None:
+    rng = np.random.default_rng(2)
+    rows = list(zip(rng.uniform(0, 400, 2_000), rng.uniform(-0.8, 1.2, 2_000), strict=True))
+    record = classify_lesions(table(*rows))
+    assert len(record.lesions) == 2_000
+    assert [v.verdict for v in record.lesions[:50]] == [v.verdict for v in classify_lesions(table(*rows[:50])).lesions]
